@@ -1,0 +1,77 @@
+"""stemcore: a recipe names components, plugins provide them, the core assembles, trains and applies.
+
+The public names below are imported on first use, so that ``import stemcore`` (and with it a plugin's
+``plugin.py`` and ``stem --help``) costs neither torch nor Lightning Fabric.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stemcore.component.augmentation import Augmentation as Augmentation
+    from stemcore.component.backend import Backend as Backend
+    from stemcore.component.callback import Callback as Callback
+    from stemcore.component.callback import State as State
+    from stemcore.component.command import Command as Command
+    from stemcore.component.dataset import Dataset as Dataset
+    from stemcore.component.fields import DataSpec as DataSpec
+    from stemcore.component.fields import FieldSpec as FieldSpec
+    from stemcore.component.figure import Figure as Figure
+    from stemcore.component.logger import Logger as Logger
+    from stemcore.component.loss import Loss as Loss
+    from stemcore.component.metric import Metric as Metric
+    from stemcore.component.model import Model as Model
+    from stemcore.component.sampler import Sampler as Sampler
+    from stemcore.component.transform import Transform as Transform
+    from stemcore.component.weight_schedule import WeightSchedule as WeightSchedule
+    from stemcore.errors import UserError as UserError
+    from stemcore.hookspecs import hookimpl as hookimpl
+    from stemcore.recipe import Recipe as Recipe
+    from stemcore.recipe import load_recipe as load_recipe
+    from stemcore.runs import Run as Run
+    from stemcore.runs import load_run as load_run
+    from stemcore.runs import run as run
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "hookimpl": "stemcore.hookspecs",
+    "Dataset": "stemcore.component.dataset",
+    "FieldSpec": "stemcore.component.fields",
+    "DataSpec": "stemcore.component.fields",
+    "Transform": "stemcore.component.transform",
+    "Augmentation": "stemcore.component.augmentation",
+    "Sampler": "stemcore.component.sampler",
+    "Model": "stemcore.component.model",
+    "Loss": "stemcore.component.loss",
+    "Metric": "stemcore.component.metric",
+    "Backend": "stemcore.component.backend",
+    "Figure": "stemcore.component.figure",
+    "Callback": "stemcore.component.callback",
+    "State": "stemcore.component.callback",
+    "Logger": "stemcore.component.logger",
+    "WeightSchedule": "stemcore.component.weight_schedule",
+    "Command": "stemcore.component.command",
+    "UserError": "stemcore.errors",
+    "Recipe": "stemcore.recipe",
+    "load_recipe": "stemcore.recipe",
+    "run": "stemcore.runs",
+    "load_run": "stemcore.runs",
+    "Run": "stemcore.runs",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'stemcore' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Base classes of each kind of component: what a plugin author reads."""

@@ -1,0 +1,91 @@
+"""Datasets: items read in blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcore.component.fields import FieldSpec
+from stemcore.errors import UserError
+
+BLOCK_ITEMS = 256
+
+
+class Dataset(ABC):
+    """A source of items. An author writes ``__len__``, ``fields`` and ``read``; shuffling, prefetching, caching,
+    splitting, checking of values and sharding are the core's.
+
+    The constructor takes keyword-only parameters alone and raises ``UserError`` for a source that is missing or
+    damaged. The main field is called ``input``. A dataset is read by one thread at a time.
+    """
+
+    @classmethod
+    def elsewhere(cls, path: Path, **arguments: Any) -> Dataset:
+        """The same kind of data at another path, for ``--data``: a run is applied to it.
+
+        Args:
+            path: what was given.
+            arguments: the recipe's configuration of the training data. What ``path`` may lack can be left out.
+
+        Raises:
+            UserError: if this kind of data has no path, or nothing readable is there.
+        """
+        if "path" not in arguments:
+            raise UserError(f"{cls.__name__} does not read other data", where="--data")
+        return cls(**{**arguments, "path": path})
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of items."""
+
+    @property
+    @abstractmethod
+    def fields(self) -> Mapping[str, FieldSpec]:
+        """The tensors of an item by name; shapes without the batch axis, dtypes as stored."""
+
+    @abstractmethod
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Items ``indices`` (any order, repeats allowed, may be empty), each field (len(indices), *shape) as stored.
+
+        Raises:
+            UserError: if an item cannot be read; the message names it.
+        """
+
+    def blocks(self) -> Sequence[np.ndarray]:
+        """Arrays of indices that are cheap to read together; every item is in exactly one of them."""
+        return np.array_split(np.arange(len(self)), max(1, -(-len(self) // BLOCK_ITEMS)))
+
+    @property
+    def scan_shape(self) -> tuple[int, ...] | None:
+        """Shape of the scan, whose row-major positions are the items, where there is one."""
+        return None
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """A group number per item, for ``split: group`` (a specimen, a patient); ``None`` where there are none."""
+        return None
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files behind the items."""
+        return ()
+
+    def fingerprint(self) -> str:
+        """Changes when the data change: size, time of change, first and last 64 KiB of each file, and the fields."""
+        digest = hashlib.sha256(repr((len(self), sorted(self.fields.items()))).encode())
+        for path in self.files:
+            stat = path.stat()
+            digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode())
+            with path.open("rb") as f:
+                digest.update(f.read(1 << 16))
+                f.seek(max(0, stat.st_size - (1 << 16)))
+                digest.update(f.read(1 << 16))
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        """Lets go of files; ``read`` may open them again."""
