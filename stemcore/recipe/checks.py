@@ -1,0 +1,75 @@
+"""Keys of a recipe that contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from stemcore.errors import Problem, close_match
+from stemcore.recipe.document import Checkpointing, Recipe, TrainerConfig
+from stemcore.recipe.parts import Component
+
+
+def has_validation(recipe: Recipe) -> bool:
+    """Whether any data are kept for validation."""
+    return isinstance(recipe.data.val, Component) or recipe.data.val > 0
+
+
+def contradictions(recipe: Recipe) -> list[Problem]:
+    """What cannot hold together in a recipe whose parts are each valid."""
+    return [*_monitors(recipe), *_optimizer_losses(recipe), *_weights(recipe), *_names(recipe)]
+
+
+def without_validation(trainer: TrainerConfig) -> TrainerConfig:
+    """The trainer of a run that has no validation data: the default monitor is the training loss."""
+    if trainer.checkpoint.monitor != Checkpointing().monitor or "monitor" in trainer.checkpoint.model_fields_set:
+        return trainer
+    checkpoint = trainer.checkpoint.model_copy(update={"monitor": "train/loss"})
+    return trainer.model_copy(update={"checkpoint": checkpoint})
+
+
+def _monitors(recipe: Recipe) -> list[Problem]:
+    if has_validation(recipe):
+        return []
+    stopping, checkpoint = recipe.trainer.early_stopping, recipe.trainer.checkpoint
+    watched = {"early_stopping": stopping.monitor if stopping else "", "checkpoint": checkpoint.monitor}
+    return [
+        Problem(
+            f"trainer.{key}.monitor is {monitor}, but data.val is 0: nothing is validated",
+            recipe.where(("trainer", key, "monitor")),
+            "watch train/loss, or keep some data for validation",
+        )
+        for key, monitor in watched.items()
+        if monitor.startswith("val/")
+    ]
+
+
+def _optimizer_losses(recipe: Recipe) -> list[Problem]:
+    return [
+        Problem(
+            f"optimizer.{key}.losses names '{loss}', which is not one of the losses",
+            recipe.where(("optimizer", key, "losses", i)),
+            close_match(loss, recipe.losses),
+        )
+        for key, group in recipe.optimizer.items()
+        for i, loss in enumerate(group.losses or ())
+        if loss not in recipe.losses
+    ]
+
+
+def _weights(recipe: Recipe) -> list[Problem]:
+    if any(isinstance(term.weight, Component) or term.weight > 0 for term in recipe.losses.values()):
+        return []
+    return [Problem("every loss has weight 0: there is nothing to train", recipe.where(("losses",)))]
+
+
+def _names(recipe: Recipe) -> list[Problem]:
+    """Names that the total loss has already, and loggers that would write the same files."""
+    problems = []
+    for section in ("losses", "metrics"):
+        if "loss" in getattr(recipe, section):
+            message = f"{section}.loss: 'loss' is the name of the total loss; choose another"
+            problems.append(Problem(message, recipe.where((section, "loss"))))
+    for name, count in Counter(logger.type for logger in recipe.loggers).items():
+        if count > 1:
+            problems.append(Problem(f"loggers: '{name}' is listed {count} times", recipe.where(("loggers",))))
+    return problems

@@ -1,0 +1,142 @@
+"""From a tree of plain values to a checked recipe, with everything that is wrong found in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from stemcore.errors import Problem, UserError, close_match
+from stemcore.recipe.checks import contradictions, has_validation, without_validation
+from stemcore.recipe.document import (
+    DataConfig,
+    FigureKeys,
+    GroupKeys,
+    Header,
+    LossKeys,
+    MetricKeys,
+    Recipe,
+    TrainerConfig,
+)
+from stemcore.recipe.inspection import FAILED, Inspection
+from stemcore.recipe.node import Node, Place
+from stemcore.recipe.parts import Component, FigureTerm, LossTerm, MetricTerm, OptimizerGroup
+from stemcore.recipe.slots import SECTIONS, is_groups
+
+_REQUIRED = ("data", "model", "losses", "optimizer")
+
+
+def resolve(root: Node, default_name: str, problems: list[Problem]) -> Recipe:
+    """Checks a tree and finds its components.
+
+    Args:
+        root: the whole recipe, defaults of plugins and overrides merged in.
+        default_name: its name where it gives none.
+        problems: what was found wrong on the way here; reported together with what is found here.
+
+    Raises:
+        UserError: with every problem.
+    """
+    work = _Resolver(root, problems)
+    recipe = work.recipe(default_name)
+    if recipe is not None and not has_validation(recipe):
+        recipe = replace(recipe, trainer=without_validation(recipe.trainer))
+    if recipe is not None and not problems:
+        problems += contradictions(recipe)
+    if recipe is None or problems:
+        raise UserError(*dict.fromkeys(problems))
+    return recipe
+
+
+class _Resolver(Inspection):
+    def recipe(self, default_name: str) -> Recipe | None:
+        """The recipe, or null where a part of it is wrong (which is reported)."""
+        known = [*Header.model_fields, *SECTIONS]
+        for key in self.root.value:
+            if key not in known:
+                self.report((key,), f"unknown key '{key}'", close_match(key, known))
+        for key in _REQUIRED:
+            if not self.given((key,)) or (key == "losses" and not self.children(("losses",))):
+                self.report((key,), f"{key} is required" if key != "losses" else "losses: at least one is required")
+        header = {"name": default_name, **self.plain_children((), Header.model_fields)}
+        parts = {
+            "header": self.section(Header, (), header),
+            "data": self.data(),
+            "model": self.component("model", ("model",)) if self.given(("model",)) else None,
+            "trainer": self.section(TrainerConfig, ("trainer",), self.plain_children(("trainer",))),
+        }
+        optional = {
+            "losses": self.losses(),
+            "metrics": self.metrics(),
+            "optimizer": self.optimizers(),
+            "scheduler": self.component("scheduler", ("scheduler",)) if self.given(("scheduler",)) else None,
+            "backend": self.backend(),
+            "loggers": self.listed("logger", ("loggers",)),
+            "figures": self.figures(),
+            "callbacks": dict(self.keyed("callbacks")),
+        }
+        if self.problems or any(part is None for part in parts.values()):
+            return None
+        start: Any = parts.pop("header")
+        whole: dict[str, Any] = {**parts, **optional}
+        return Recipe(stem=start.stem, name=start.name, seed=start.seed, tree=self.root, **whole)
+
+    def data(self) -> DataConfig | None:
+        if not self.given(("data",)):
+            return None
+        values = self.plain_children(("data",))
+        built: dict[str, Any] = {}
+        for key, kind in (("train", "dataset"), ("val", "dataset"), ("test", "dataset"), ("sampler", "sampler")):
+            if key in values and (key in ("train", "sampler") or isinstance(values[key], (dict, str))):
+                built[key] = self.component(kind, ("data", key)) or FAILED
+        for key in ("val", "test"):
+            node = self.root.nearest(("data",)).get(key)
+            if node is not None and node.value is None:
+                built[key] = 0.0
+        before = len(self.problems)
+        built["augment"] = self.listed("augmentation", ("data", "augment"))
+        built["transforms"] = {
+            name: self.listed("transform", ("data", "transforms", name))
+            for name in self.children(("data", "transforms"))
+        }
+        complete = len(self.problems) == before
+        failed = [key for key, value in built.items() if value is FAILED]
+        config = self.section(DataConfig, ("data",), {**values, **built}, failed)
+        return config if complete else None
+
+    def losses(self) -> dict[str, LossTerm]:
+        terms = {}
+        for key, component in self.keyed("losses"):
+            place = ("losses", key)
+            weight = self.root.nearest(place).get("weight")
+            scheduled = weight is not None and isinstance(weight.value, (dict, str))
+            keys = self.core_keys(LossKeys, place, but=("weight",) if scheduled else ())
+            schedule = self.component("weight_schedule", (*place, "weight")) if scheduled else None
+            if keys is not None and (schedule is not None or not scheduled):
+                terms[key] = LossTerm(component, schedule or keys.weight, keys.inputs)
+        return terms
+
+    def metrics(self) -> dict[str, MetricTerm]:
+        pairs = [(k, c, self.core_keys(MetricKeys, ("metrics", k))) for k, c in self.keyed("metrics")]
+        return {k: MetricTerm(c, keys.inputs, keys.every_n_steps) for k, c, keys in pairs if keys is not None}
+
+    def figures(self) -> dict[str, FigureTerm]:
+        pairs = [(k, c, self.core_keys(FigureKeys, ("figures", k))) for k, c in self.keyed("figures")]
+        return {k: FigureTerm(c, keys.inputs, keys.every_n_epochs) for k, c, keys in pairs if keys is not None}
+
+    def optimizers(self) -> dict[str, OptimizerGroup]:
+        if not self.given(("optimizer",)):
+            return {}
+        node = self.root.nearest(("optimizer",))
+        places: dict[str, Place] = {"default": ("optimizer",)}
+        if is_groups(node):
+            places = {key: ("optimizer", key) for key in node.value}
+        groups = {}
+        for key, place in places.items():
+            component, keys = self.component("optimizer", place), self.core_keys(GroupKeys, place)
+            if component is not None and keys is not None:
+                groups[key] = OptimizerGroup(component, keys.parameters, keys.losses)
+        return groups
+
+    def backend(self) -> Component | None:
+        value = self.root.nearest(("backend",)).plain() if self.given(("backend",)) else "auto"
+        return None if value in ("auto", {"type": "auto"}) else self.component("backend", ("backend",))
