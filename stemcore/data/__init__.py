@@ -1,0 +1,1 @@
+"""Blocks, splits, shuffling, reading and transforms."""

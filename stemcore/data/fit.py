@@ -1,0 +1,136 @@
+"""The pass over the training split that checks its values and fits the transforms, and the cache of what it found."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from stemcore.component.dataset import Dataset
+from stemcore.data.chain import Chain
+from stemcore.data.intake import Findings, Intake, physical, suspect
+from stemcore.data.loader import ordered_batches, prefetch, to_tensors
+from stemcore.data.pipeline import Pipeline
+from stemcore.errors import UserError
+from stemcore.files import write_atomically
+from stemcore.progress import Reporter
+
+CACHE = "STEM_CACHE_DIR"
+PASS_BYTES = 16 << 20
+log = logging.getLogger("stemcore")
+
+
+def fit(
+    pipeline: Pipeline,
+    dataset: Dataset,
+    train: np.ndarray,
+    *,
+    describe: Mapping[str, Any],
+    device: torch.device,
+    reporter: Reporter,
+) -> None:
+    """Checks the training items and fits every transform that has to be, in chain order, on them alone.
+
+    The first fitted transform of every chain is fitted in one pass, which checks the values too; one fitted transform
+    behind another takes a further pass. The result is cached under the fingerprint of the data, the split and the
+    recipe's transforms, in the user's cache folder (or ``STEM_CACHE_DIR``).
+
+    Raises:
+        UserError: if values are invalid and the recipe does not say what to do with them, or if the data cannot be
+            transformed (a standard deviation of zero).
+    """
+    chains: dict[str, Chain] = dict(pipeline.chains.items())  # type: ignore[arg-type]
+    checks = pipeline.intake.invalid == "error" and any(suspect(f) for f in pipeline.intake.stored.values())
+    passes = max([sum(t.fitted for t in c.transforms()) for c in chains.values()], default=0)
+    if not passes and not checks:
+        return
+    cache = _cache_file(dataset, train, describe)
+    if _restore(pipeline, cache):
+        log.info("transforms taken from the cache (%s)", cache)
+        return
+    for number in range(max(passes, 1)):
+        title = "fitting transforms" if passes else "checking values"
+        _one_pass(pipeline.intake, chains, dataset, train, number, device, reporter, title)
+    _store(pipeline, cache)
+
+
+def _one_pass(
+    intake: Intake,
+    chains: Mapping[str, Chain],
+    dataset: Dataset,
+    train: np.ndarray,
+    number: int,
+    device: torch.device,
+    reporter: Reporter,
+    title: str,
+) -> None:
+    fitting = {n: f for n, c in chains.items() if (f := [i for i, t in enumerate(c.transforms()) if t.fitted][number:])}
+    findings = [Findings(f) for f in intake.stored.values() if suspect(f) and number == 0 and intake.invalid == "error"]
+    lenient = Intake(intake.stored, "clip" if intake.invalid == "error" else intake.invalid)
+    with reporter.task(title, len(train)) as task, torch.no_grad():
+        for rows in prefetch(ordered_batches(dataset, train, batch_items(dataset))):
+            batch = {n: t.to(device, non_blocking=True) for n, t in to_tensors(rows).items()}
+            for finding in findings:
+                finding.look(physical(finding.spec, batch[finding.spec.name]), batch["index"])
+            batch = lenient(batch)
+            for name, steps in fitting.items():
+                _update(chains[name], steps[0], batch[name], batch.get("mask") if name == "input" else None)
+            task.advance(len(rows["index"]))
+    problems = [p for f in findings if (p := f.problem())]
+    if problems:
+        raise UserError(*problems)
+    for name, steps in fitting.items():
+        chains[name].transforms()[steps[0]].finish()
+
+
+def _update(chain: Chain, last: int, x: Tensor, mask: Tensor | None) -> None:
+    """Takes a batch through the transforms before number ``last`` and hands it to that one."""
+    for step in chain.transforms()[:last]:
+        if step.kind == "geometry" and hasattr(step, "together"):
+            x, _, moved = step.together(x, {}, {} if mask is None else {"mask": mask})
+            mask = moved.get("mask")
+        else:
+            x = step(x)
+            mask = step.mask(mask) if mask is not None and step.kind == "geometry" else mask
+    chain.transforms()[last].update(x, mask)
+
+
+def batch_items(dataset: Dataset) -> int:
+    """Items of about 16 MB: large enough that the overhead per batch is nothing, small enough to stay in cache."""
+    item = sum(f.size * np.dtype(f.dtype).itemsize for f in dataset.fields.values())
+    return max(1, min(1024, PASS_BYTES // max(1, item)))
+
+
+def _cache_file(dataset: Dataset, train: np.ndarray, describe: Mapping[str, Any]) -> Path:
+    digest = hashlib.sha256(dataset.fingerprint().encode())
+    digest.update(np.ascontiguousarray(train).tobytes())
+    digest.update(repr(sorted(describe.items())).encode())
+    root = Path(os.environ[CACHE]) if os.environ.get(CACHE) else user_cache_path("stemcore")
+    return root / "fits" / f"{digest.hexdigest()}.pt"
+
+
+def _restore(pipeline: Pipeline, cache: Path) -> bool:
+    try:
+        pipeline.load_state_dict(torch.load(cache, weights_only=True))
+    except FileNotFoundError:
+        return False
+    except Exception as error:
+        log.warning("the cached fit %s cannot be used (%s); fitting again", cache, error)
+        return False
+    return True
+
+
+def _store(pipeline: Pipeline, cache: Path) -> None:
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(cache, lambda part: torch.save(pipeline.state_dict(), part))
+    except OSError as error:
+        log.warning("the fitted transforms could not be cached: %s", error)

@@ -1,0 +1,67 @@
+"""Training, validation and test splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stemcore.component.dataset import Dataset
+from stemcore.errors import UserError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sorted item indices of each part; the parts are disjoint."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+
+def split(dataset: Dataset, *, val: float, test: float, by: str, seed: int) -> Split:
+    """Splits a data set at random.
+
+    Args:
+        dataset: the items.
+        val, test: fractions of the items, 0 for none. A part that is wanted gets at least one unit.
+        by: ``item``; ``block`` (whole storage blocks, so that validation reads few of them); ``group``.
+        seed: of the draw.
+
+    Raises:
+        UserError: if the dataset has no groups, or if too few units are left to train on.
+    """
+    units = _units(dataset, by)
+    order = np.random.default_rng([seed, 0x5EED]).permutation(len(units))
+    sizes = np.array([len(u) for u in units])[order]
+    ends = np.cumsum(sizes)
+    total = len(dataset)
+    n_test = _count(ends, test * total, test > 0)
+    n_val = n_test + _count(ends[n_test:] - (ends[n_test - 1] if n_test else 0), val * total, val > 0)
+    if n_val >= len(units):
+        raise UserError(
+            f"{total} items in {len(units)} {by}s are too few to leave any for training",
+            where="data.val",
+            hint="lower data.val and data.test, or choose data.split: item",
+        )
+    parts = order[n_val:], order[n_test:n_val], order[:n_test]
+    return Split(*(np.sort(np.concatenate([units[i] for i in p] or [np.empty(0, np.int64)])) for p in parts))
+
+
+def _units(dataset: Dataset, by: str) -> Sequence[np.ndarray]:
+    if by == "block":
+        return dataset.blocks()
+    if by == "group":
+        groups = dataset.groups
+        if groups is None:
+            raise UserError("this dataset has no groups", where="data.split", hint="choose item or block")
+        return [np.flatnonzero(groups == g) for g in np.unique(groups)]
+    return list(np.arange(len(dataset)).reshape(-1, 1))
+
+
+def _count(ends: np.ndarray, items: float, wanted: bool) -> int:
+    """How many units come nearest to ``items`` items."""
+    if not wanted or len(ends) == 0:
+        return 0
+    return max(1, int(np.argmin(np.abs(ends - items))) + 1)
