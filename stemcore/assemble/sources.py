@@ -1,0 +1,109 @@
+"""The data of a run: which items of which data set train, validate and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stemcore.component.dataset import Dataset
+from stemcore.component.fields import DataSpec
+from stemcore.data.split import split
+from stemcore.errors import Problem, UserError
+from stemcore.recipe import Component, Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """Items of a data set: ``indices`` are sorted."""
+
+    dataset: Dataset
+    indices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def first(self, count: int) -> Source:
+        """The source cut to its first ``count`` items."""
+        return Source(self.dataset, self.indices[:count])
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What trains, validates and tests; the last two may be absent."""
+
+    train: Source
+    val: Source | None
+    test: Source | None
+
+    @property
+    def spec(self) -> DataSpec:
+        """The fields as stored."""
+        return spec_of(self.train.dataset)
+
+    def held_out(self) -> tuple[str, Source]:
+        """The best there is to judge by, and what it is: test, else validation, else the training items."""
+        for name, source in (("test", self.test), ("validation", self.val)):
+            if source is not None:
+                return name, source
+        return "training", self.train
+
+
+def spec_of(dataset: Dataset) -> DataSpec:
+    """The fields of a data set as stored."""
+    return DataSpec(dict(dataset.fields), dataset.scan_shape)
+
+
+def whole(dataset: Dataset) -> Source:
+    """Every item of a data set."""
+    return Source(dataset, np.arange(len(dataset)))
+
+
+def open_sources(recipe: Recipe) -> Sources:
+    """Opens the data sets and splits them.
+
+    Raises:
+        UserError: with every problem of every data set: one that cannot be opened, that has too few items, or whose
+            fields are not those of the training data.
+    """
+    data = recipe.data
+    problems: list[Problem] = []
+    opened: dict[str, Dataset] = {}
+    for part, wanted in (("train", data.train), ("val", data.val), ("test", data.test)):
+        if isinstance(wanted, Component):
+            try:
+                opened[part] = wanted.build()
+            except UserError as error:
+                problems += [placed(p, wanted.where) for p in error.problems]
+    if problems:
+        raise UserError(*problems)
+    train = opened["train"]
+    for part in ("val", "test"):
+        if part in opened:
+            problems += compare(train, opened[part], f"data.{part}")
+    if len(train) < 2:
+        count = "no items" if len(train) == 0 else "a single item"
+        problems.append(Problem(f"the data have {count}, which cannot be trained on", data.train.where))
+    if problems:
+        raise UserError(*problems)
+    fractions = {p: v if isinstance(v := getattr(data, p), float | int) else 0.0 for p in ("val", "test")}
+    parts = split(train, **fractions, by=data.split, seed=recipe.seed)
+    rest = {p: whole(opened[p]) if p in opened else Source(train, getattr(parts, p)) for p in ("val", "test")}
+    return Sources(Source(train, parts.train), *(s if len(s) else None for s in rest.values()))
+
+
+def compare(train: Dataset, other: Dataset, where: str) -> list[Problem]:
+    """What keeps ``other`` from being used with a model of ``train``: a main field of another shape."""
+    problems = []
+    for name, spec in train.fields.items():
+        there = other.fields.get(name)
+        if there is not None and there.shape != spec.shape:
+            problems.append(Problem(f"'{name}' has shape {there.shape}, the training data have {spec.shape}", where))
+    if "input" in train.fields and "input" not in other.fields:
+        problems.append(Problem(f"there is no field 'input', only {', '.join(other.fields)}", where))
+    return problems
+
+
+def placed(problem: Problem, where: str) -> Problem:
+    """A problem that says where in the recipe it comes from, unless it names a place itself."""
+    return problem if problem.where else Problem(problem.message, where, problem.hint)
