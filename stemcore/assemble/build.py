@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stemcore.assemble.backend import choose_backend
-from stemcore.assemble.monitors import Direction, check_monitors, directions
+from stemcore.assemble.monitors import check_monitors, directions
 from stemcore.assemble.sources import Sources, open_sources, placed
 from stemcore.assemble.wiring import Supply, Tensors, Wires, supply, wire
 from stemcore.component.backend import Backend
@@ -19,7 +19,7 @@ from stemcore.component.callback import Callback
 from stemcore.component.fields import DataSpec
 from stemcore.component.figure import Figure
 from stemcore.component.loss import Loss
-from stemcore.component.metric import Metric
+from stemcore.component.metric import Direction, Metric
 from stemcore.component.model import Model
 from stemcore.data.chain import PHYSICAL, Chain, Values
 from stemcore.data.intake import Intake
@@ -114,7 +114,10 @@ def assemble(recipe: Recipe, sources: Sources | None = None) -> Parts:
     if problems:
         raise UserError(*problems)
     parts.pipeline.wanted = {
-        w.name for t in [*parts.losses, *parts.metrics, *parts.figures] for w in t.wires if w.space and w.source in supplied.fields
+        w.name
+        for t in [*parts.losses, *parts.metrics, *parts.figures]
+        for w in t.wires
+        if w.space and w.source in supplied.fields
     }
     _try_on_meta(parts)
     return parts
@@ -135,7 +138,9 @@ def _pipeline(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Pipe
     for name, components in recipe.data.transforms.items():
         if name not in intake.spec:
             where = recipe.where(("data", "transforms", name))
-            problems.append(Problem(f"the data have no field '{name}' to transform", where, close_match(name, intake.spec)))
+            problems.append(
+                Problem(f"the data have no field '{name}' to transform", where, close_match(name, intake.spec))
+            )
             continue
         with collecting(problems):
             chains[name] = Chain(intake.spec[name], [(c.entry.name, _named(c)) for c in components])
@@ -145,7 +150,8 @@ def _pipeline(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Pipe
             augmentation = component.build(intake.spec)
             unknown = [f for f in augmentation.fields if f not in intake.spec and f != "target"]
             problems += [
-                Problem(f"the data have no field '{f}' to augment", component.where, close_match(f, intake.spec)) for f in unknown
+                Problem(f"the data have no field '{f}' to augment", component.where, close_match(f, intake.spec))
+                for f in unknown
             ]
             augmentations.append(augmentation)
     return Pipeline(intake, chains, augmentations)
@@ -170,7 +176,9 @@ def _skeleton(recipe: Recipe, spec: DataSpec) -> Model:
         raise UserError(*(placed(p, recipe.model.where) for p in error.problems)) from error
     except Exception as error:
         shapes = ", ".join(f"{n} {f.shape}" for n, f in spec.items())
-        problem = Problem(f"model '{recipe.model.type}' cannot be built for {shapes}: {cause_of(error)}", recipe.model.where)
+        problem = Problem(
+            f"model '{recipe.model.type}' cannot be built for {shapes}: {cause_of(error)}", recipe.model.where
+        )
         raise UserError(problem) from error
     return model
 
@@ -207,12 +215,21 @@ def _terms(parts: Parts, problems: list[Problem]) -> None:
             parts.callbacks[name] = component.build()
             problems += _misnamed(parts.callbacks[name], name, component.where)
     parts.directions = directions(
-        [t.name for t in parts.losses], {t.name: t.component for t in parts.metrics}, [t.name for t in parts.metrics if t.every]
+        [t.name for t in parts.losses],
+        {t.name: t.component for t in parts.metrics},
+        [t.name for t in parts.metrics if t.every],
     )
 
 
 def _wired(
-    parts: Parts, name: str, kind: str, component: Any, call: Callable[..., Any], term: Any, space: str, problems: list[Problem]
+    parts: Parts,
+    name: str,
+    kind: str,
+    component: Any,
+    call: Callable[..., Any],
+    term: Any,
+    space: str,
+    problems: list[Problem],
 ) -> Term:
     wires, found = wire(
         call,
@@ -234,7 +251,10 @@ def _constant(weight: float) -> Callable[[float], float]:
 def _misnamed(callback: Callback, name: str, where: str) -> list[Problem]:
     known = {m for m in dir(Callback) if m.startswith("on_")}
     wrong = [m for m in dir(callback) if m.startswith("on_") and m not in known]
-    return [Problem(f"callback '{name}' has a method '{m}', which nobody calls", where, close_match(m, known)) for m in wrong]
+    return [
+        Problem(f"callback '{name}' has a method '{m}', which nobody calls", where, close_match(m, known))
+        for m in wrong
+    ]
 
 
 def _model_wires(parts: Parts, problems: list[Problem]) -> None:
@@ -243,7 +263,14 @@ def _model_wires(parts: Parts, problems: list[Problem]) -> None:
     fields_only = Supply(parts.supply.fields, {}, {})
     call = parts.skeleton.forward
     parts.model_wires, found = wire(
-        call, fields_only, own={}, renamed={}, space=MODEL_SPACE, where=model.where, who=f"model '{model.type}'", allowed=()
+        call,
+        fields_only,
+        own={},
+        renamed={},
+        space=MODEL_SPACE,
+        where=model.where,
+        who=f"model '{model.type}'",
+        allowed=(),
     )
     problems += found
 
@@ -252,7 +279,9 @@ def _sizes(recipe: Recipe, sources: Sources) -> list[Problem]:
     if recipe.data.batch_size <= len(sources.train):
         return []
     message = f"a batch of {recipe.data.batch_size} is larger than the training split of {len(sources.train)} items"
-    return [Problem(message, recipe.where(("data", "batch_size")), f"set data.batch_size to at most {len(sources.train)}")]
+    return [
+        Problem(message, recipe.where(("data", "batch_size")), f"set data.batch_size to at most {len(sources.train)}")
+    ]
 
 
 def _try_on_meta(parts: Parts) -> None:
@@ -260,7 +289,9 @@ def _try_on_meta(parts: Parts) -> None:
     recipe = parts.recipe
     name = f"model '{recipe.model.type}'"
     fields = {n: f for n, f in parts.supply.fields.items() if all(isinstance(s, int) for s in f.shape)}
-    floating = {n: f.dtype if f.dtype == "bool" or f.name in ("label", "index") else "float32" for n, f in fields.items()}
+    floating = {
+        n: f.dtype if f.dtype == "bool" or f.name in ("label", "index") else "float32" for n, f in fields.items()
+    }
     batch = {
         n: torch.empty((SAMPLE_ITEMS, *f.shape), device="meta", dtype=getattr(torch, floating[n]))  # type: ignore[arg-type]
         for n, f in fields.items()
@@ -278,7 +309,9 @@ def _try_on_meta(parts: Parts) -> None:
             problems.append(Problem(message, recipe.model.where))
             continue
         shape = tuple(outputs[output].shape[1:])
-        if len(shape) != len(spec.shape) or any(w is not None and w != s for w, s in zip(spec.shape, shape, strict=True)):
+        if len(shape) != len(spec.shape) or any(
+            w is not None and w != s for w, s in zip(spec.shape, shape, strict=True)
+        ):
             message = f"{name} declares '{output}' of shape {spec.shape} but returns {shape}"
             problems.append(Problem(message, recipe.model.where))
     if not problems:

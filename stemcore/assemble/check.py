@@ -19,11 +19,15 @@ def check(recipe: Recipe) -> list[str]:
     sources = parts.sources
     counts = {"train": sources.train, "validation": sources.val, "test": sources.test}
     lines = ["data: " + ", ".join(f"{len(s):,} items to {n}" for n, s in counts.items() if s is not None)]
-    lines += [f"field {name}: {field.shape} {field.dtype} {field.unit or ''}".rstrip() for name, field in parts.spec.items()]
+    lines += [
+        f"field {name}: {field.shape} {field.dtype} {field.unit or ''}".rstrip() for name, field in parts.spec.items()
+    ]
     trainable = sum(p.numel() for p in parts.skeleton.parameters() if p.requires_grad)
     outputs = ", ".join(f"{name} {field.shape}" for name, field in parts.skeleton.provides().items())
     lines.append(f"model {recipe.model.type}: {trainable:,} parameters, gives {outputs}")
     for kind, terms in (("loss", parts.losses), ("metric", parts.metrics), ("figure", parts.figures)):
-        lines += [f"{kind} {t.name}: takes {', '.join([w.name for w in t.wires] + list(t.wires.special))}" for t in terms]
+        lines += [
+            f"{kind} {t.name}: takes {', '.join([w.name for w in t.wires] + list(t.wires.special))}" for t in terms
+        ]
     lines.append(f"backend: {parts.backend.describe()}, precision {recipe.trainer.precision}")
     return lines

@@ -134,7 +134,9 @@ def wire(
     """
     parameters = signature_of(call)
     problems = [
-        Problem(f"{who} has no input '{name}'", where, close_match(name, parameters)) for name in renamed if name not in parameters
+        Problem(f"{who} has no input '{name}'", where, close_match(name, parameters))
+        for name in renamed
+        if name not in parameters
     ]
     wires, special = [], []
     for parameter, optional in parameters.items():
@@ -164,4 +166,6 @@ def _nobody(who: str, parameter: str, source: str, supplied: Supply, where: str)
     have = f"the data give {', '.join(supplied.fields)}; the model gives {', '.join(supplied.outputs)}"
     near = close_match(source, supplied.names())
     rename = f"rename with inputs: {{{parameter}: ...}}"
-    return Problem(f"{who} wants {wants}, which nobody provides", where, f"{have}; {near if 'mean' in near else rename}")
+    return Problem(
+        f"{who} wants {wants}, which nobody provides", where, f"{have}; {near if 'mean' in near else rename}"
+    )

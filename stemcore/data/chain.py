@@ -66,13 +66,15 @@ class Chain(nn.Module):
             UserError: if there is no such space.
         """
         if space not in self.spaces:
-            raise UserError(f"there is no space '@{space}'", hint=f"spaces are {', '.join('@' + s for s in self.spaces)}")
+            raise UserError(
+                f"there is no space '@{space}'", hint=f"spaces are {', '.join('@' + s for s in self.spaces)}"
+            )
         kept = {MODEL: len(self.names), PHYSICAL: 0}.get(space)
         if kept is None:
             kept = len(self.names) - self.names[::-1].index(space)
         return self.transforms()[kept:][::-1]
 
-    def apply(
+    def carry(
         self, tracks: Mapping[str, Tensor], others: Mapping[str, Tensor], masks: Mapping[str, Tensor]
     ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor], dict[str, Tensor]]:
         """Transforms a field together with what shares its geometry.
@@ -111,7 +113,7 @@ def _move(
     if hasattr(step, "together"):
         main, *names = tracks
         followers = {n: tracks[n] for n in names} | others
-        moved, followers, masks = step.together(tracks[main], followers, masks)
+        moved, followers, masks = step.together(tracks[main], followers, masks)  # type: ignore[operator]
         return {main: moved} | {n: followers[n] for n in names}, {n: followers[n] for n in others}, masks
     return (
         {n: step(x) for n, x in tracks.items()},

@@ -95,7 +95,8 @@ def _update(chain: Chain, last: int, x: Tensor, mask: Tensor | None) -> None:
     """Takes a batch through the transforms before number ``last`` and hands it to that one."""
     for step in chain.transforms()[:last]:
         if step.kind == "geometry" and hasattr(step, "together"):
-            x, _, moved = step.together(x, {}, {} if mask is None else {"mask": mask})
+            masks = {} if mask is None else {"mask": mask}
+            x, _, moved = step.together(x, {}, masks)  # type: ignore[operator]
             mask = moved.get("mask")
         else:
             x = step(x)

@@ -51,7 +51,11 @@ class Findings:
         if not bool(wrong.any()):
             return
         low = x < self.spec.minimum if self.spec.minimum is not None else torch.zeros_like(wrong)
-        for name, where in (("NaN", torch.isnan(x)), ("infinite", torch.isinf(x)), ("negative", low & torch.isfinite(x))):
+        for name, where in (
+            ("NaN", torch.isnan(x)),
+            ("infinite", torch.isinf(x)),
+            ("negative", low & torch.isfinite(x)),
+        ):
             count = int((where & wrong).sum())
             if count:
                 self.values[name] = self.values.get(name, 0) + count

@@ -21,7 +21,14 @@ INDEX = "index"
 
 
 def training_batches(
-    dataset: Dataset, epoch: Epoch, batch_size: int, *, start: int = 0, rank: int = 0, world: int = 1, drop_last: bool = False
+    dataset: Dataset,
+    epoch: Epoch,
+    batch_size: int,
+    *,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    drop_last: bool = False,
 ) -> Iterator[Rows]:
     """This process's share of the batches of an epoch, from batch ``start`` on.
 

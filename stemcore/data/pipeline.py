@@ -88,7 +88,7 @@ class Pipeline(nn.Module):
             follows = name == "input" and TARGET in batch and TARGET not in self.chains
             if follows and not shared:
                 tracks[TARGET] = batch[TARGET]
-            spaces, others, masks = chain.apply(tracks, others, masks)
+            spaces, others, masks = chain.carry(tracks, others, masks)
             out |= others | masks
             self._provide(out, name, chain, spaces[name])
             if follows:

@@ -1,0 +1,1 @@
+"""The command line: verbs; it prints and sets exit codes, and nothing else."""

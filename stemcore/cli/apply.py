@@ -1,0 +1,78 @@
+"""``stem encode``, ``stem reconstruct`` and ``stem evaluate``: a run applied to data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stemcore.cli.options import progress
+from stemcore.cli.output import number, show, show_json, show_table, stdout_kept_clean
+
+_run = click.argument("run", type=click.Path(path_type=Path))
+_data = click.option(
+    "--data", type=click.Path(path_type=Path), metavar="PATH", help="Data to use instead of those of the run's recipe."
+)
+_out = click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="File to write.")
+
+
+@click.command()
+@_run
+@_data
+@_out
+def encode(run: Path, data: Path | None, out: Path) -> None:
+    """Write the latents of every item.
+
+    RUN is a run directory. The latents are shaped to the scan where there is one. The name of the file is printed.
+    """
+    _write("encode", run, data, out)
+
+
+@click.command()
+@_run
+@_data
+@_out
+def reconstruct(run: Path, data: Path | None, out: Path) -> None:
+    """Write the reconstruction of every item, in physical units.
+
+    RUN is a run directory. The data set is read and written in pieces: it need not fit into memory. The name of the
+    file is printed.
+    """
+    _write("reconstruct", run, data, out)
+
+
+@click.command()
+@_run
+@_data
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
+    """Score a run by every metric of its recipe.
+
+    RUN is a run directory. The test data of its recipe are used unless others are given; what simple predictors reach
+    on them stands beside the scores of the model.
+    """
+    with stdout_kept_clean():
+        from stemcore import load_run
+
+        result = load_run(run).evaluate(data=data, reporter=progress())
+    if as_json:
+        show_json(result)
+    else:
+        show(f"{result['data']}: {result['items']} items")
+        _show_scores(result["scores"])
+
+
+def _write(verb: str, run: Path, data: Path | None, out: Path) -> None:
+    with stdout_kept_clean():
+        from stemcore import load_run
+
+        getattr(load_run(run), verb)(out, data=data, reporter=progress())
+    show(str(out))
+
+
+def _show_scores(scores: Mapping[str, Mapping[str, Any]]) -> None:
+    metrics = list(dict.fromkeys(name for of_one in scores.values() for name in of_one))
+    rows = [(name, *(number(of_one.get(name)) for of_one in scores.values())) for name in metrics]
+    show_table(("metric", *scores), rows)

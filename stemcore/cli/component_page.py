@@ -1,0 +1,122 @@
+"""``stem plugins show``: one component, its parameters in words."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import docstring_parser
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import CoreSchema, to_jsonable_python
+
+from stemcore.cli.output import show, show_table
+from stemcore.cli.recipes import recipe_summary
+from stemcore.component.kinds import KINDS
+from stemcore.plugins.catalogue import Catalogue, Entry
+
+_BOUNDS = {
+    "exclusiveMinimum": ">",
+    "minimum": ">=",
+    "exclusiveMaximum": "<",
+    "maximum": "<=",
+    "multipleOf": "multiple of",
+}
+
+
+class _Lenient(GenerateJsonSchema):
+    """Leaves a type that JSON does not have open, where pydantic would refuse the whole schema."""
+
+    def handle_invalid_for_json_schema(self, schema: CoreSchema, error_info: str) -> JsonSchemaValue:
+        name = getattr(schema.get("cls"), "__name__", None)
+        if name is None:
+            raise PydanticInvalidForJsonSchema(error_info)
+        return {"title": name}
+
+
+def document(known: Catalogue, entry: Entry) -> dict[str, Any]:
+    """A component as plain data.
+
+    Raises:
+        UserError: if it cannot be imported, or its signature is not one of its kind.
+    """
+    base = {**asdict(entry), "given": list(KINDS[entry.kind].given), "about": "", "parameters": []}
+    if entry.kind == "recipe":
+        return {**base, "about": recipe_summary(entry)}
+    target = known.load(entry)
+    if entry.kind == "command":
+        return {**base, "about": inspect.cleandoc(getattr(target, "help", None) or "")}
+    model = known.schema(entry).model
+    schema = model.model_json_schema(schema_generator=_Lenient)
+    parsed = docstring_parser.parse(inspect.getdoc(target) or "")
+    about = "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
+    properties, definitions = schema.get("properties", {}), schema.get("$defs", {})
+    parameters = [
+        _parameter(field.alias or name, field, properties.get(field.alias or name, {}), definitions)
+        for name, field in model.model_fields.items()
+    ]
+    return {**base, "about": about, "parameters": parameters, "schema": schema}
+
+
+def page(described: Mapping[str, Any]) -> None:
+    """Prints what :func:`document` found."""
+    show(f"{described['kind']}/{described['name']}")
+    if described["about"]:
+        show(f"\n{described['about']}")
+    show("")
+    show(f"plugin: {described['plugin']} ({described['distribution']} {described['version']})".replace(" )", ")"))
+    show(f"import: {described['target']}")
+    if described["kind"] in ("recipe", "command"):
+        return
+    show(f"given by the core: {', '.join(described['given']) or 'nothing'}")
+    if not described["parameters"]:
+        show("parameters: none")
+        return
+    show("")
+    rows = [
+        (p["name"], p["type"], "(required)" if p["required"] else json.dumps(p["default"]), p["description"])
+        for p in described["parameters"]
+    ]
+    show_table(("parameter", "type", "default", "about"), rows)
+
+
+def _parameter(name: str, field: FieldInfo, node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    required = field.is_required()
+    default = None if required else to_jsonable_python(field.get_default(call_default_factory=False), fallback=str)
+    about = " ".join((field.description or "").split())
+    words = type_in_words(node, definitions)
+    return {"name": name, "type": words, "required": required, "default": default, "description": about}
+
+
+def type_in_words(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """A JSON Schema node for people: ``number > 0``, ``"mean" | "sum"``, ``list of 2 integers``."""
+    if "$ref" in node:
+        return type_in_words(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    if "const" in node:
+        return json.dumps(node["const"])
+    if "enum" in node:
+        return " | ".join(json.dumps(value) for value in node["enum"])
+    if choices := node.get("anyOf") or node.get("oneOf"):
+        return " | ".join(type_in_words(choice, definitions) for choice in choices)
+    kind = node.get("type")
+    if kind == "array":
+        return _array_in_words(node, definitions)
+    if kind == "object" and isinstance(node.get("additionalProperties"), Mapping):
+        return f"mapping of {type_in_words(node['additionalProperties'], definitions)}"
+    if kind == "string" and node.get("format"):
+        return str(node["format"])
+    bounds = [f"{sign} {node[key]:g}" for key, sign in _BOUNDS.items() if key in node]
+    named = {"object": "mapping", "string": "text"}.get(str(kind), str(kind or node.get("title", "anything")))
+    return " ".join([named, ", ".join(bounds)]).rstrip()
+
+
+def _array_in_words(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    if "prefixItems" in node:
+        return f"[{', '.join(type_in_words(item, definitions) for item in node['prefixItems'])}]"
+    least, most = node.get("minItems"), node.get("maxItems")
+    count = f"{least} x " if least is not None and least == most else ""
+    return f"list of {count}{type_in_words(node.get('items', {}), definitions)}"

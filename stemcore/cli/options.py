@@ -1,0 +1,47 @@
+"""The options that every verb takes, before or after its name."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from stemcore.progress import Reporter, reporter
+
+_QUIET = "stemcore.quiet"
+
+
+def common(command: click.Command) -> click.Command:
+    """Adds ``--debug`` and ``-q/--quiet`` to a verb and its sub-verbs, where it has none of that name itself."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    # main() looks for --debug by itself: it must hold even where the arguments cannot be parsed.
+    debug = click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks.")
+    names = [name for name in ("-q", "--quiet") if name not in taken]
+    if "--debug" not in taken:
+        command.params.append(debug)
+    if "--quiet" in names:
+        command.params.append(
+            click.Option(names, is_flag=True, expose_value=False, callback=_be_quiet, help="Show no progress.")
+        )
+    if isinstance(command, click.Group):
+        for verb in command.commands.values():
+            common(verb)
+    return command
+
+
+def _be_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_QUIET] = True
+
+
+def progress() -> Reporter:
+    """The reporter for the verb that runs: silent if ``--quiet``, and in all processes of a job but the first."""
+    return reporter(quiet=click.get_current_context().meta.get(_QUIET, False) or not is_first_process())
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a distributed job that speaks for all (torchrun, SLURM, Lightning Fabric)."""
+    for job_wide in ("RANK", "SLURM_PROCID"):
+        if job_wide in os.environ:
+            return os.environ[job_wide] == "0"
+    return all(os.environ.get(name, "0") == "0" for name in ("NODE_RANK", "LOCAL_RANK"))

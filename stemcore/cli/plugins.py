@@ -1,0 +1,111 @@
+"""``stem plugins``: what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TypeVar
+
+import click
+
+from stemcore.cli.output import installed, show, show_json, show_table, stdout_kept_clean
+from stemcore.cli.verbs import refused
+from stemcore.component.kinds import KINDS
+from stemcore.errors import UserError, close_match
+from stemcore.plugins.catalogue import Entry
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _json(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+
+
+@click.group(invoke_without_command=True)
+@_json
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool) -> None:
+    """List, show and check the components that are installed."""
+    ctx.obj = as_json
+    if ctx.invoked_subcommand is None:
+        _list(as_json)
+
+
+@plugins.command("list")
+@_json
+@click.pass_obj
+def list_plugins(json_before: bool, as_json: bool) -> None:
+    """List every component, then the plugins that are broken or switched off."""
+    _list(as_json or json_before)
+
+
+@plugins.command("show")
+@click.argument("component", metavar="KIND/NAME")
+@_json
+@click.pass_obj
+def show_plugin(json_before: bool, component: str, as_json: bool) -> None:
+    """Show what a component does and which parameters it takes."""
+    kind, _, name = component.partition("/")
+    if kind not in KINDS:
+        raise UserError(f"unknown kind '{kind}'", hint=close_match(kind, KINDS))
+    if not name:
+        known = ", ".join(installed().names(kind))
+        raise UserError(f"'{component}' is not KIND/NAME", hint=f"names of this kind: {known}")
+    entry = installed().find(kind, name)
+    from stemcore.cli.component_page import document, page
+
+    with stdout_kept_clean():
+        described = document(installed(), entry)
+    if as_json or json_before:
+        show_json(described)
+    else:
+        page(described)
+
+
+@plugins.command("check")
+@click.argument("distribution", metavar="DIST")
+@_json
+@click.pass_obj
+@click.pass_context
+def check_plugin(ctx: click.Context, json_before: bool, distribution: str, as_json: bool) -> None:
+    """Check every component of an installed distribution, for its author; the exit code is 1 where one fails.
+
+    Each must be importable, be of its kind's base class, have a docstring and a lower_snake name, and take parameters
+    that a schema can be made of.
+    """
+    from stemcore.cli.plugin_check import check_distribution
+
+    with stdout_kept_clean():
+        results = check_distribution(installed(), distribution)
+    if as_json or json_before:
+        show_json({"distribution": distribution, "results": [asdict(result) for result in results]})
+    else:
+        rows = [
+            (result.subject, "FAILED" if result.failures else "ok", "; ".join(result.failures)) for result in results
+        ]
+        show_table(("component", "result", "cause"), rows)
+    ctx.exit(1 if any(result.failures for result in results) else 0)
+
+
+def _list(as_json: bool) -> None:
+    known = installed()
+    entries = [entry for kind in KINDS for entry in known.of_kind(kind)]
+    troubles = [*known.troubles, *refused(known)]
+    if as_json:
+        show_json(
+            {
+                "components": [asdict(entry) for entry in entries],
+                "troubles": [asdict(trouble) for trouble in troubles],
+                "disabled": known.disabled,
+            }
+        )
+        return
+    show_table(("kind", "name", "plugin", "distribution"), [_row(entry) for entry in entries])
+    for trouble in troubles:
+        show(f"broken: {trouble}")
+    for name in known.disabled:
+        show(f"switched off by STEM_DISABLE_PLUGINS: plugin '{name}'")
+
+
+def _row(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.kind, entry.name, entry.plugin, f"{entry.distribution} {entry.version}".rstrip()

@@ -1,0 +1,102 @@
+"""``stem run`` and ``stem validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stemcore.cli.options import progress
+from stemcore.cli.output import number, show, show_table, stdout_kept_clean
+from stemcore.progress import duration
+
+if TYPE_CHECKING:
+    from stemcore import Run
+
+_recipe = click.argument("recipe")
+_overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+
+@click.command()
+@_recipe
+@_overrides
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Where to write the run.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN|CKPT", help="Go on with an unfinished run.")
+@click.option("--init-from", type=click.Path(path_type=Path), metavar="RUN|CKPT", help="Begin with its weights.")
+@click.option("--fast-dev-run", is_flag=True, help="A few batches of training and validation: does it all work?")
+@click.option(
+    "--overfit-batches",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Train and validate on the same N batches: can it learn?",
+)
+def run(
+    recipe: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    resume: Path | None,
+    init_from: Path | None,
+    fast_dev_run: bool,
+    overfit_batches: int,
+) -> None:
+    """Train what a recipe describes.
+
+    RECIPE is a YAML file or the name of a shipped recipe ('stem recipes'). KEY=VALUE changes one of its values, such
+    as model.latent_dim=64. The run directory, its scores and its figures are printed at the end.
+    """
+    with stdout_kept_clean():
+        from stemcore import run as train
+
+        trained = train(
+            recipe,
+            overrides=overrides,
+            output=output,
+            resume=resume,
+            init_from=init_from,
+            fast_dev_run=fast_dev_run,
+            overfit_batches=overfit_batches,
+            reporter=progress(),
+        )
+    _show_run(trained)
+
+
+@click.command()
+@_recipe
+@_overrides
+@click.option("--resolved", is_flag=True, help="Print the recipe with everything inherited and defaulted written out.")
+def validate(recipe: str, overrides: tuple[str, ...], resolved: bool) -> None:
+    """Check a recipe without training.
+
+    Every mistake is reported at once, each with its file and line; the model is run once on tensors without data, so
+    that names and shapes are checked too.
+    """
+    with stdout_kept_clean():
+        from stemcore import load_recipe
+        from stemcore.assemble import check
+
+        checked = load_recipe(recipe, overrides)
+        facts = check(checked)
+    if resolved:
+        show(checked.to_yaml().rstrip("\n"))
+        return
+    show("\n".join([f"{recipe} is valid", *(f"  {fact}" for fact in facts)]))
+
+
+def _show_run(trained: Run) -> None:
+    summary = trained.summary
+    show(str(trained.directory))
+    rate = f", {number(summary['items_per_second'])} items/s" if summary["items_per_second"] else ""
+    reason = f"; {summary['reason']}" if summary["reason"] else ""
+    show(f"{summary['epochs']} epochs in {duration(summary['wall_seconds'])}{rate}{reason}")
+    final, best = summary["final"], summary["best"]
+    rows = [(name, number(final.get(name)), *_best(best.get(name))) for name in {**final, **best} if "/" in name]
+    if rows:
+        show_table(("metric", "final", "best", "epoch"), rows)
+    for figure in trained.figures:
+        show(str(figure))
+
+
+def _best(best: dict[str, Any] | None) -> tuple[str, str]:
+    return ("", "") if best is None else (number(best["value"]), str(best["epoch"]))

@@ -1,0 +1,6 @@
+"""A run directory: write it, find it, load it, apply it."""
+
+from stemcore.runs.apply import Run, load_run
+from stemcore.runs.launch import run
+
+__all__ = ["Run", "load_run", "run"]

@@ -1,0 +1,245 @@
+"""A run on disk: load it and apply it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stemcore.assemble import Parts, assemble
+from stemcore.assemble.sources import Source, Sources, whole
+from stemcore.component.dataset import Dataset
+from stemcore.component.fields import FieldSpec
+from stemcore.component.model import Model
+from stemcore.errors import Problem, UserError
+from stemcore.files import write_atomically
+from stemcore.progress import Reporter
+from stemcore.progress import reporter as default_reporter
+from stemcore.recipe import Recipe
+from stemcore.runs.directory import SUMMARY
+from stemcore.runs.resume import locate, recipe_of
+from stemcore.runs.scores import evaluate
+from stemcore.runs.store import RowWriter, save_npz
+from stemcore.trainer import checkpoint
+from stemcore.trainer.callbacks.keeper import BEST, LAST
+from stemcore.trainer.engine import launch
+from stemcore.trainer.validate import evaluation, stored_batches
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A run's model on a device, ready for data."""
+
+    parts: Parts
+    model: Model
+    fabric: Fabric
+
+
+class Run:
+    """A run directory.
+
+    Attributes:
+        directory: where it is.
+        recipe: what was trained.
+        summary: final and best metrics; empty while a run has not ended.
+    """
+
+    def __init__(self, directory: Path, path: Path, recipe: Recipe) -> None:
+        self.directory, self.checkpoint, self.recipe = directory, path, recipe
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r})"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Contents of ``summary.json``."""
+        path = self.directory / SUMMARY
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def figures(self) -> list[Path]:
+        """The pictures of the run."""
+        return sorted((self.directory / "figures").glob("*.png"))
+
+    @cached_property
+    def _contents(self) -> dict[str, Any]:
+        return checkpoint.load(self.checkpoint)
+
+    def encode(
+        self, out: str | Path | None = None, *, data: str | Path | None = None, reporter: Reporter | None = None
+    ) -> np.ndarray | Path:
+        """Latents of every item, shaped to the scan where there is one.
+
+        Args:
+            out: ``.h5`` or ``.npz`` file, dataset ``latents``; without it they are returned.
+            data: other data; by default all of the run's own.
+            reporter: progress.
+
+        Raises:
+            UserError: if the model has no latents, or the data do not fit it.
+        """
+        loaded, source = self.load(data)
+        path = _output(out, (".h5", ".hdf5", ".npz"))
+        rows = self._apply(loaded, source, loaded.model.encode, "encoding", reporter)
+        if path is not None and path.suffix != ".npz":
+            return self._write(path, "latents", rows, source)
+        pairs = list(rows)
+        scan = source.dataset.scan_shape
+        if path is not None:
+            write_atomically(path, lambda p: save_npz(p, [i for i, _ in pairs], [r for _, r in pairs], scan))
+            return path
+        latents = np.concatenate([r for _, r in pairs])[np.argsort(np.concatenate([i for i, _ in pairs]))]
+        return latents.reshape(*scan, *latents.shape[1:]) if scan is not None else latents
+
+    def reconstruct(self, out: str | Path, *, data: str | Path | None = None, reporter: Reporter | None = None) -> Path:
+        """Writes the reconstruction of every item, in physical units, to an HDF5 file, dataset ``patterns``, shaped to
+        the scan where there is one. Memory does not grow with the data.
+
+        Args:
+            out: ``.h5`` file.
+            data: other data; by default all of the run's own.
+            reporter: progress.
+
+        Raises:
+            UserError: if the model does not reconstruct, or the data do not fit it.
+        """
+        loaded, source = self.load(data)
+        path = _output(out, (".h5", ".hdf5"))
+        assert path is not None
+        chain = loaded.parts.supply.chains.get("prediction")
+
+        def denoise(**fields: Tensor) -> Tensor:
+            prediction = loaded.model.reconstruct(**fields).float()
+            return chain.inverse(prediction) if chain is not None else prediction
+
+        rows = self._apply(loaded, source, denoise, "reconstructing", reporter)
+        return self._write(path, "patterns", rows, source, loaded.parts.spec["input"])
+
+    def evaluate(self, *, data: str | Path | None = None, reporter: Reporter | None = None) -> dict[str, Any]:
+        """Every metric of the recipe on held-out items (the test split, else the validation split) or on other data,
+        for the model and for simple predictions to beat: zeros, the mean, PCA with as many components as latents.
+
+        Returns:
+            ``{"data": what was scored, "items": how many, "scores": {predictor: {metric: value}}}``; a metric that a
+            simple prediction cannot have (one that asks for the model) is left out of its scores.
+        """
+        loaded, source = self.load(data)
+        if data is None:
+            name, held_out = loaded.parts.sources.held_out()
+            return evaluate(loaded.parts, loaded.model, loaded.fabric, f"{name} split", held_out, _said(reporter))
+        return evaluate(loaded.parts, loaded.model, loaded.fabric, str(data), source, _said(reporter))
+
+    def load(self, data: str | Path | None = None) -> tuple[Loaded, Source]:
+        """The model with its weights and transforms, on the recipe's device, and the items of ``data``.
+
+        Raises:
+            UserError: if the data do not fit the model.
+        """
+        if data is None:
+            parts = assemble(_one_device(self.recipe))
+            source = whole(parts.sources.train.dataset)
+        else:
+            train = self.recipe.data.train
+            kind: type[Dataset] = train.schema.target  # type: ignore[assignment]
+            source = whole(kind.elsewhere(Path(data), **train.arguments))
+            self._refuse_misfit(source, str(data))
+            parts = assemble(_one_device(self.recipe), Sources(source, None, None))
+        fabric = launch(parts)
+        model = parts.build_model()
+        weights, where = self._contents["weights"], str(self.checkpoint)
+        checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
+        checkpoint.load_weights(weights, checkpoint.TRANSFORMS, parts.pipeline, where)
+        parts.pipeline.to(fabric.device)
+        model.to(fabric.device)
+        return Loaded(parts, model, fabric), source
+
+    def _refuse_misfit(self, source: Source, where: str) -> None:
+        trained = {n: tuple(s) for n, s in self._contents["fields"].items()}
+        there = {n: tuple(f.shape) for n, f in source.dataset.fields.items()}
+        problems = [
+            Problem(
+                f"'{n}' has shape {there[n]}, the run was trained on {trained[n]}", where, "give data of that shape"
+            )
+            for n in there
+            if n in trained and there[n] != trained[n]
+        ]
+        if problems:
+            raise UserError(*problems)
+
+    def _apply(
+        self, loaded: Loaded, source: Source, verb: Callable[..., Tensor], title: str, reporter: Reporter | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        parts, fabric = loaded.parts, loaded.fabric
+        batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
+        with evaluation(loaded.model, self.recipe.seed), _said(reporter).task(title, len(source)) as task:
+            for stored in stored_batches(source, batch_size, fabric):
+                batch = parts.pipeline(stored)
+                given = {w.source: batch[w.source] for w in parts.model_wires if w.source in batch}
+                with fabric.autocast():
+                    rows = verb(**given)
+                yield stored["index"].cpu().numpy(), rows.float().cpu().numpy()
+                task.advance(len(rows))
+
+    def _write(
+        self,
+        path: Path,
+        name: str,
+        rows: Iterator[tuple[np.ndarray, np.ndarray]],
+        source: Source,
+        spec: FieldSpec | None = None,
+    ) -> Path:
+        attributes = {"run": str(self.directory.resolve()), "recipe": self.recipe.name}
+        attributes["source"] = ", ".join(str(f) for f in source.dataset.files)
+        if spec is not None and spec.unit:
+            attributes["unit"] = spec.unit
+        flat = spec is not None and spec.implicit_channel
+
+        def fill(part: Path) -> None:
+            with h5py.File(part, "w") as file:
+                writer = None
+                for index, batch in rows:
+                    batch = batch[:, 0] if flat else batch
+                    if writer is None:
+                        scan = source.dataset.scan_shape
+                        writer = RowWriter(file, name, len(source), batch.shape[1:], scan, attributes)
+                    writer.write(index, batch)
+
+        write_atomically(path, fill)
+        return path
+
+
+def load_run(path: str | Path) -> Run:
+    """A run from its directory (its best checkpoint) or from one of its checkpoints.
+
+    Raises:
+        UserError: if there is no run.
+    """
+    directory, found = locate(path, (BEST, LAST))
+    return Run(directory, found, recipe_of(directory))
+
+
+def _output(out: str | Path | None, endings: tuple[str, ...]) -> Path | None:
+    if out is None:
+        return None
+    path = Path(out)
+    if path.suffix not in endings:
+        raise UserError(f"the output must end in {' or '.join(endings)}", where=str(path))
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError("there is no such folder to write to", where=str(path.parent))
+    return path
+
+
+def _one_device(recipe: Recipe) -> Recipe:
+    return replace(recipe, trainer=recipe.trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto"}))
+
+
+def _said(reporter: Reporter | None) -> Reporter:
+    return reporter or default_reporter()

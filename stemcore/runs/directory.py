@@ -1,0 +1,146 @@
+"""The files of a run directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stemcore.assemble import Parts
+from stemcore.component.callback import State
+from stemcore.errors import UserError
+from stemcore.files import write_text
+from stemcore.plugins import catalogue
+from stemcore.recipe import Recipe
+
+RECIPE, ENVIRONMENT, SUMMARY, LOG, CHECKPOINTS = (
+    "recipe.yaml",
+    "environment.json",
+    "summary.json",
+    "log.txt",
+    "checkpoints",
+)
+PACKAGES = ("stemcore", "torch", "lightning-fabric", "torchmetrics", "numpy", "h5py", "hdf5plugin")
+
+
+def default_output(recipe: Recipe) -> Path:
+    """``runs/<recipe name>/<time>``, a folder that is not there yet."""
+    folder = Path("runs") / recipe.name
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    names = [stamp, *(f"{stamp}-{n}" for n in range(2, 1000))]
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
+def refuse_occupied(output: Path) -> None:
+    """Raises ``UserError`` if a new run must not go to ``output``."""
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if (output / RECIPE).exists():
+        hint = f"choose another --output, or go on with it: --resume {output}"
+        raise UserError("the output directory holds another run", where=str(output), hint=hint)
+    if output.exists():
+        raise UserError(
+            "the output exists and is not an empty directory", where=str(output), hint="choose another --output"
+        )
+
+
+def begin(directory: Path, parts: Parts, device: str) -> None:
+    """Writes what is known before training."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_text(directory / ENVIRONMENT, _json(environment(parts, device)))
+    write_text(directory / RECIPE, parts.recipe.to_yaml())
+
+
+def environment(parts: Parts, device: str) -> dict[str, Any]:
+    """Versions, device, revision and the data's fingerprint."""
+    train = parts.sources.train.dataset
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: v for name in PACKAGES if (v := _version(name))},
+        "plugins": {p.name: f"{p.distribution} {p.version}" for p in catalogue().plugins},
+        "device": device,
+        "git": _git(),
+        "data": {"fingerprint": train.fingerprint(), "items": len(train), "files": [str(f) for f in train.files]},
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> str | None:
+    """The revision of the folder in which the run was started, ``+`` behind it where files were changed."""
+    try:
+        options = {"capture_output": True, "text": True, "timeout": 5, "check": True}
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], **options).stdout.strip()  # type: ignore[call-overload]
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], **options).stdout.strip()  # type: ignore[call-overload]
+        return f"{revision}+" if changed else revision
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def summarize(
+    directory: Path,
+    parts: Parts,
+    state: State,
+    *,
+    status: str,
+    seconds: float,
+    items: int,
+    reason: str | None,
+    evaluation: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes ``summary.json``: the final and the best value of every metric, wall time, items per second."""
+    best: dict[str, Any] = {}
+    for name, way in parts.directions.items():
+        seen = [(h[name], int(h["epoch"])) for h in state.history if name in h and math.isfinite(h[name])]
+        if seen and way is not None:
+            value, epoch = (min if way == "min" else max)(seen, key=lambda pair: pair[0])
+            best[name] = {"value": value, "epoch": epoch}
+    summary = {
+        "status": status,
+        "reason": reason,
+        "epochs": state.epoch,
+        "steps": state.step,
+        "final": state.history[-1] if state.history else {},
+        "best": best,
+        "parameters": sum(p.numel() for p in state.model.parameters()),
+        "wall_seconds": round(seconds, 3),
+        "items_per_second": round(items / seconds, 3) if seconds > 0 else None,
+    }
+    write_text(directory / SUMMARY, _json(summary))
+    return summary
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, default=str) + "\n"
+
+
+@contextmanager
+def logging_to(directory: Path) -> Iterator[None]:
+    """Appends what is logged to ``log.txt`` of a run directory."""
+    handler = logging.FileHandler(directory / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("stemcore")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()

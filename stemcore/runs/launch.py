@@ -1,0 +1,177 @@
+"""Training from a recipe: ``stem run``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stemcore.assemble import Parts, assemble
+from stemcore.assemble.sources import Source, Sources
+from stemcore.data.fit import fit
+from stemcore.errors import Interrupted, TrainingFailed, UserError
+from stemcore.progress import Reporter
+from stemcore.progress import reporter as default_reporter
+from stemcore.recipe import Recipe, load_recipe
+from stemcore.runs import directory as files
+from stemcore.runs.apply import Run, load_run
+from stemcore.runs.resume import locate, recipe_of
+from stemcore.trainer import Limits, Trainer, checkpoint
+from stemcore.trainer.callbacks.keeper import BEST, LAST
+from stemcore.trainer.engine import launch
+
+log = logging.getLogger("stemcore")
+TRIAL = Limits(train_batches=2, val_batches=2, epochs=1)
+
+
+def run(
+    recipe: Recipe | str | Path | Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    output: str | Path | None = None,
+    resume: str | Path | None = None,
+    init_from: str | Path | None = None,
+    fast_dev_run: bool = False,
+    overfit_batches: int = 0,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Trains what a recipe says.
+
+    Args:
+        recipe: a recipe, a path to one, the name of a shipped one, or its contents. Not read when resuming, since a
+            run's own recipe holds.
+        overrides: ``KEY=VALUE`` on top of it.
+        output: the run directory; ``runs/<recipe name>/<time>`` by default.
+        resume: a run directory (its last checkpoint) or a checkpoint: go on exactly there, in that run's directory.
+        init_from: a run directory (its best checkpoint) or a checkpoint: start a new run with its weights.
+        fast_dev_run: one epoch of two batches, to see whether everything works.
+        overfit_batches: train and validate on this many batches, without augmentations; 0 for all data.
+        reporter: progress; on stderr by default.
+
+    Returns:
+        the finished run.
+
+    Raises:
+        UserError: if the recipe, the data or the arguments are wrong; nothing has been written then.
+        TrainingFailed: if a loss is not finite.
+        Interrupted: after SIGINT or SIGTERM; ``resume`` goes on from there.
+    """
+    reporter = reporter or default_reporter()
+    if resume is not None:
+        for name, value in (("--output", output), ("--init-from", init_from)):
+            if value is not None:
+                raise UserError(f"--resume goes on in the run's own directory and cannot be combined with {name}")
+        return _resume(Path(resume), overrides, reporter)
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe, overrides)
+    elif overrides:
+        recipe = load_recipe(recipe.document(), overrides)
+    start = checkpoint.load(locate(init_from, (BEST, LAST))[1]) if init_from is not None else None
+    directory = Path(output) if output is not None else files.default_output(recipe)
+    files.refuse_occupied(directory)
+    parts = assemble(recipe)
+    if overfit_batches:
+        overfit(parts, overfit_batches)
+    limits = TRIAL if fast_dev_run else Limits()
+    return _train(
+        parts, directory, reporter, limits=limits, start=start, start_from=init_from, overfit_batches=overfit_batches
+    )
+
+
+def overfit(parts: Parts, batches: int) -> None:
+    """Cuts training and validation to the same few batches."""
+    few = parts.sources.train.first(batches * parts.recipe.data.batch_size)
+    parts.sources = Sources(few, Source(few.dataset, few.indices), parts.sources.test)
+    parts.pipeline.augmentations = []
+
+
+def _resume(given: Path, overrides: Sequence[str], reporter: Reporter) -> Run:
+    directory, path = locate(given, (LAST, BEST))
+    contents = checkpoint.load(path)
+    recipe = recipe_of(directory, overrides)
+    parts = assemble(recipe)
+    if contents.get("data") != parts.sources.train.dataset.fingerprint():
+        raise UserError(
+            "the data have changed since the run was started",
+            where=", ".join(str(f) for f in parts.sources.train.dataset.files),
+            hint="resuming needs the very same files; --init-from starts a new run with the weights",
+        )
+    if contents["overfit_batches"]:
+        overfit(parts, contents["overfit_batches"])
+    return _train(
+        parts, directory, reporter, resume=contents, start_from=path, overfit_batches=contents["overfit_batches"]
+    )
+
+
+def _train(
+    parts: Parts,
+    directory: Path,
+    reporter: Reporter,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    resume: dict[str, Any] | None = None,
+    start: dict[str, Any] | None = None,
+    start_from: str | Path | None = None,
+    overfit_batches: int = 0,
+) -> Run:
+    recipe = parts.recipe
+    fabric = launch(parts)
+    model = parts.build_model()
+    weights = (resume or start or {}).get("weights")
+    if weights is not None:
+        checkpoint.load_weights(weights, checkpoint.MODEL, model, str(start_from))
+    pipeline = parts.pipeline.to(fabric.device)
+    if resume is not None:
+        checkpoint.load_weights(resume["weights"], checkpoint.TRANSFORMS, pipeline, str(start_from))
+    else:
+        document = recipe.document()["data"]
+        described = {"transforms": document.get("transforms"), "invalid": recipe.data.invalid}
+        source = parts.sources.train
+        fit(pipeline, source.dataset, source.indices, describe=described, device=fabric.device, reporter=reporter)
+    first = fabric.global_rank == 0
+    if resume is None and first:
+        files.begin(directory, parts, parts.backend.describe())
+    fabric.barrier()
+    loggers = [component.build(directory) for component in recipe.loggers] if first else []
+    stamp = {
+        "recipe": recipe.to_yaml(),
+        "data": parts.sources.train.dataset.fingerprint(),
+        "overfit_batches": overfit_batches,
+        "fields": {n: list(f.shape) for n, f in parts.sources.spec.items()},
+    }
+    with files.logging_to(directory):
+        log.info(
+            "%s %s in %s on %s", "resuming" if resume else "training", recipe.name, directory, parts.backend.describe()
+        )
+        trainer = Trainer(parts, model, fabric, directory, loggers, reporter, stamp, limits)
+        status, reason = "failed", None
+        try:
+            state = trainer.fit(resume)
+            status, reason = "finished", state.stop_reason
+        except Interrupted as error:
+            status, reason = "interrupted", str(error)
+            raise Interrupted(
+                f"{error}; go on with: stem run {directory / files.RECIPE} --resume {directory}"
+            ) from None
+        except TrainingFailed as error:
+            reason = str(error)
+            raise TrainingFailed(
+                f"{error}; the last good checkpoint is {directory / files.CHECKPOINTS / LAST}"
+            ) from None
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            if first:
+                _close(trainer, directory, parts, status, reason)
+    return load_run(directory)
+
+
+def _close(trainer: Trainer, directory: Path, parts: Parts, status: str, reason: str | None) -> None:
+    log.info("%s%s", status, f": {reason}" if reason else "")
+    for logger in trainer.loggers:
+        logger.finish(status)
+    files.summarize(
+        directory, parts, trainer.state, status=status, seconds=trainer.seconds, items=trainer.items, reason=reason
+    )

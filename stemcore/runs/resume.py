@@ -1,0 +1,89 @@
+"""Going on with a run: which checkpoint, and which settings may still change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stemcore.errors import Problem, UserError
+from stemcore.recipe import Component, Recipe, load_recipe
+from stemcore.runs.directory import CHECKPOINTS, RECIPE
+
+HARMLESS = (
+    "name",
+    "loggers",
+    "figures",
+    "callbacks",
+    "data.num_workers",
+    "data.pin_memory",
+    "data.persistent_workers",
+    "trainer.profile",
+    "trainer.log_every_n_steps",
+    "trainer.checkpoint.every_n_epochs",
+    "trainer.checkpoint.every_n_steps",
+)
+LENGTH = "trainer.max_epochs"
+
+
+def locate(given: str | Path, prefer: Sequence[str]) -> tuple[Path, Path]:
+    """The run directory and the checkpoint behind ``--resume`` or ``--init-from``, which take either.
+
+    Args:
+        given: a run directory or a checkpoint.
+        prefer: names of checkpoints, the first that is there is taken from a run directory.
+
+    Raises:
+        UserError: if there is no run, or no checkpoint in it.
+    """
+    path = Path(given)
+    if path.is_file():
+        folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
+        return folder, path
+    if not (path / CHECKPOINTS).is_dir():
+        what = "it holds no run" if path.is_dir() else "there is no such run or checkpoint"
+        raise UserError(what, where=str(path), hint=f"give a directory with {CHECKPOINTS}/ in it, or a .ckpt file")
+    for name in prefer:
+        if (path / CHECKPOINTS / name).is_file():
+            return path, path / CHECKPOINTS / name
+    raise UserError("the run has no checkpoint", where=str(path / CHECKPOINTS), hint="start it anew")
+
+
+def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a run, with overrides that leave its result as it would have been.
+
+    Raises:
+        UserError: for each override that would change the result.
+    """
+    path = directory / RECIPE
+    if not path.is_file():
+        raise UserError("it holds no run", where=str(directory), hint=f"a run directory has a {RECIPE}")
+    own = load_recipe(path)
+    if not overrides:
+        return own
+    wanted = load_recipe(path, overrides)
+    changed = dict(_changes(own.document(), wanted.document()))
+    fixed_length = own.scheduler is not None or any(isinstance(t.weight, Component) for t in own.losses.values())
+    problems = []
+    for key, (before, after) in changed.items():
+        if key == LENGTH and not fixed_length and after > before:
+            continue
+        if key == LENGTH:
+            hint = "the schedules depend on the length of the run: start a new run with --init-from"
+        else:
+            hint = "start a new run, with --init-from to keep the weights"
+        if not any(key == k or key.startswith(k + ".") for k in HARMLESS):
+            problems.append(
+                Problem(f"it is {before!r} in the run and {after!r} now, which would change the result", key, hint)
+            )
+    if problems:
+        raise UserError(*problems)
+    return wanted
+
+
+def _changes(before: Any, after: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in {**before, **after}:
+            yield from _changes(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))
+    elif before != after:
+        yield place, (before, after)

@@ -1,0 +1,71 @@
+"""Hands what happened to the loggers, and draws the figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from stemcore.assemble.build import Term
+from stemcore.component.callback import Callback, State
+from stemcore.component.logger import Logger
+from stemcore.files import write_atomically
+
+log = logging.getLogger("stemcore")
+Collect = Callable[[Term], dict[str, Any]]
+
+
+class Record(Callback):
+    """Logs an epoch's scalars at its end, and draws figures when they are due and after the last epoch.
+
+    Args:
+        loggers: where scalars and figures go.
+        figures: what to draw.
+        collect: gathers what a figure names.
+    """
+
+    order: ClassVar[int] = 80
+
+    def __init__(self, loggers: Sequence[Logger], figures: Sequence[Term], collect: Collect) -> None:
+        self.loggers = list(loggers)
+        self.figures = list(figures)
+        self.collect = collect
+        self._drawn: dict[str, int] = {}
+
+    def scalars(self, values: dict[str, float], state: State) -> None:
+        """Logs scalars at the current step."""
+        for logger in self.loggers:
+            logger.log(values, step=state.step, epoch=state.epoch)
+
+    def on_epoch_end(self, state: State) -> None:
+        """Logs the epoch and draws what is due."""
+        self.scalars({n: v for n, v in state.metrics.items() if n not in ("epoch", "step")}, state)
+        for term in self.figures:
+            if term.every and state.epoch % term.every == 0:
+                self._draw(term, state)
+
+    def on_fit_end(self, state: State) -> None:
+        """Draws every figure of the finished model."""
+        for term in self.figures:
+            if self._drawn.get(term.name) != state.epoch or not self._path(term, state).exists():
+                self._draw(term, state)
+
+    def _path(self, term: Term, state: State) -> Path:
+        suffix = "" if term.component.source == "history" else f"_epoch{state.epoch:03d}"
+        return state.directory / "figures" / f"{term.name}{suffix}.png"
+
+    def _draw(self, term: Term, state: State) -> None:
+        """A figure that fails costs a warning, not the run."""
+        try:
+            given = {"history": state.history} if term.component.source == "history" else self.collect(term)
+            drawing = term.component.draw(**given)
+            path = self._path(term, state)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda part: drawing.savefig(part, format="png", dpi=150, bbox_inches="tight"))
+            self._drawn[term.name] = state.epoch
+            for logger in self.loggers:
+                logger.figure(term.name, drawing, step=state.step)
+        except Exception as error:
+            log.warning("figure '%s' could not be drawn: %s: %s", term.name, type(error).__name__, error)
+            log.debug("", exc_info=True)

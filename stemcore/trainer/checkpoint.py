@@ -1,0 +1,105 @@
+"""Checkpoints: flat keys, tensors and primitive types, so that ``weights_only=True`` reads them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stemcore.errors import UserError
+from stemcore.files import write_atomically
+
+FORMAT = 1
+MODEL, TRANSFORMS = "model.", "transforms."
+
+
+def save(path: Path, contents: Mapping[str, Any]) -> None:
+    """Writes a checkpoint atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda part: torch.save({"format": FORMAT, **contents}, part))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint to the CPU. Nothing in it can run code.
+
+    Raises:
+        UserError: if it is missing, damaged or not a checkpoint of stemcore.
+    """
+    hint = "a checkpoint is written by 'stem run' as <run>/checkpoints/last.ckpt or best.ckpt"
+    if not path.is_file():
+        raise UserError("there is no such checkpoint", where=str(path), hint=hint)
+    try:
+        contents = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"it cannot be read as a checkpoint ({reason})", where=str(path), hint=hint) from error
+    if not isinstance(contents, dict) or contents.get("format") != FORMAT or "weights" not in contents:
+        raise UserError("it is not a checkpoint of this version of stemcore", where=str(path), hint=hint)
+    return contents
+
+
+def flat_weights(model: nn.Module, transforms: nn.Module) -> dict[str, Tensor]:
+    """What encode, reconstruct and evaluate need, in one flat dict."""
+    weights = {MODEL + n: t.detach().cpu() for n, t in model.state_dict().items()}
+    return weights | {TRANSFORMS + n: t.detach().cpu() for n, t in transforms.state_dict().items()}
+
+
+def load_weights(weights: Mapping[str, Tensor], prefix: str, module: nn.Module, where: str) -> None:
+    """Loads the part of ``weights`` under ``prefix`` into ``module``.
+
+    Raises:
+        UserError: if they are those of another module; names the first differences.
+    """
+    mine = {n: tuple(t.shape) for n, t in module.state_dict().items()}
+    given = {n[len(prefix) :]: t for n, t in weights.items() if n.startswith(prefix)}
+    differences = [f"'{n}' is missing" for n in mine if n not in given]
+    differences += [f"'{n}' is not in this {prefix[:-1]}" for n in given if n not in mine]
+    differences += [
+        f"'{n}' is {tuple(given[n].shape)}, here {shape}"
+        for n, shape in mine.items()
+        if n in given and given[n].shape != shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise UserError(
+            f"it holds the weights of another {prefix[:-1]}: {'; '.join(differences[:3])}{more}",
+            where=where,
+            hint="use a checkpoint of the same model configuration",
+        )
+    module.load_state_dict(given)
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every random generator of this process, in primitive types."""
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    version, internal, gauss = random.getstate()
+    state: dict[str, Any] = {
+        "torch": torch.get_rng_state(),
+        "numpy": [
+            str(kind),
+            torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
+        "python": [version, list(internal), gauss],
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Puts every random generator where :func:`random_state` found it."""
+    torch.set_rng_state(state["torch"])
+    kind, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

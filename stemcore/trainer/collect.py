@@ -1,0 +1,47 @@
+"""Gathers the named arrays that a figure asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from stemcore.assemble import Parts
+from stemcore.assemble.build import Term
+from stemcore.assemble.sources import Source, whole
+from stemcore.component.model import Model
+from stemcore.trainer.validate import evaluation, stored_batches
+
+
+def collect(term: Term, parts: Parts, model: Model, fabric: Fabric) -> dict[str, Any]:
+    """The arrays for a figure: of up to ``items`` held-out items spread evenly, or of every item in order."""
+    figure = term.component
+    if figure.source == "dataset":
+        source = whole(parts.sources.train.dataset)
+    else:
+        source = _spread(parts.sources.val or parts.sources.train, figure.items)
+    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
+    gathered: dict[str, list[np.ndarray]] = {}
+    order: list[np.ndarray] = []
+    context = parts.context(model)
+    with evaluation(model, parts.recipe.seed):
+        for stored in stored_batches(source, batch_size, fabric):
+            batch = parts.pipeline(stored)
+            with fabric.autocast():
+                outputs = model(**{w.source: batch[w.source] for w in parts.model_wires if w.source in batch})
+            tensors = parts.tensors(batch, {n: t.float() for n, t in outputs.items()})
+            order.append(stored["index"].cpu().numpy())
+            for wire in term.wires:
+                if not wire.optional or wire.source in tensors:
+                    array = tensors.get(wire.source, wire.space).cpu().numpy()
+                    gathered.setdefault(wire.parameter, []).append(array)
+    sort = np.argsort(np.concatenate(order))
+    given: dict[str, Any] = {n: np.concatenate(a)[sort] for n, a in gathered.items()}
+    return given | {n: context[n] for n in term.wires.special if n in context}
+
+
+def _spread(source: Source, items: int) -> Source:
+    if len(source) <= items:
+        return source
+    return Source(source.dataset, source.indices[np.linspace(0, len(source) - 1, items).round().astype(int)])

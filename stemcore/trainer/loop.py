@@ -1,0 +1,413 @@
+"""The training loop: one for every domain, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stemcore.assemble import Parts
+from stemcore.assemble.monitors import metric_names
+from stemcore.component.callback import Callback, State
+from stemcore.component.logger import Logger
+from stemcore.component.model import Model
+from stemcore.data.loader import batch_count, prefetch, to_tensors, training_batches
+from stemcore.data.order import Epoch, plan_epoch, restrict
+from stemcore.errors import Interrupted
+from stemcore.progress import Reporter, Task
+from stemcore.trainer import checkpoint
+from stemcore.trainer.callbacks.dispatch import Dispatch
+from stemcore.trainer.callbacks.early_stopping import EarlyStopping
+from stemcore.trainer.callbacks.keeper import LAST, Keeper
+from stemcore.trainer.callbacks.record import Record
+from stemcore.trainer.collect import collect
+from stemcore.trainer.engine import channels_last
+from stemcore.trainer.interrupt import Interrupt, interruptible
+from stemcore.trainer.meters import FiniteWatch, Meter
+from stemcore.trainer.optim import build_groups
+from stemcore.trainer.profile import Profile
+from stemcore.trainer.step import Step
+from stemcore.trainer.validate import compute, update, validate
+
+log = logging.getLogger("stemcore")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Cuts a run short, for a trial of a recipe: batches per epoch and epochs; ``None`` for all."""
+
+    train_batches: int | None = None
+    val_batches: int | None = None
+    epochs: int | None = None
+
+
+class Trainer:
+    """Trains the model of ``parts`` and leaves checkpoints, logs and figures in ``directory``.
+
+    Args:
+        parts: the assembled recipe, its transforms fitted.
+        model: the model, its initial weights set.
+        fabric: launched.
+        directory: the run directory.
+        loggers: where scalars and figures go (on the first process).
+        reporter: progress.
+        stamp: what every checkpoint carries besides: the recipe, the data's fingerprint.
+        limits: for trials.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        model: Model,
+        fabric: Fabric,
+        directory: Path,
+        loggers: list[Logger],
+        reporter: Reporter,
+        stamp: Mapping[str, Any],
+        limits: Limits = Limits(),
+    ) -> None:
+        recipe, config = parts.recipe, parts.recipe.trainer
+        self.parts, self.model, self.fabric, self.directory = parts, model, fabric, directory
+        self.reporter, self.stamp, self.limits = reporter, dict(stamp), limits
+        self.recipe, self.config = recipe, config
+        self.seed = recipe.seed
+        source = parts.sources.train
+        self.blocks = restrict(source.dataset.blocks(), source.indices)
+        fields = source.dataset.fields.values()
+        self.item_bytes = sum(f.size * np.dtype(f.dtype).itemsize for f in fields)
+        self.batches_per_epoch = self._cut(self._count(self._plan(0)))
+        accumulate = config.accumulate_grad_batches
+        self.max_epochs = min(config.max_epochs, limits.epochs or config.max_epochs)
+        steps_per_epoch = -(-self.batches_per_epoch // accumulate)
+        total_steps = min(self.max_epochs * steps_per_epoch, config.max_steps or self.max_epochs * steps_per_epoch)
+
+        self.channels_last = channels_last(parts)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.compile:
+            model.compile()
+        step = Step(model, parts)
+        self.groups = build_groups(recipe, model, total_steps)
+        setup = fabric.setup(step, *(g.optimizer for g in self.groups))
+        self.step, self.optimizers = setup[0], setup[1:]
+        parts.pipeline.to(fabric.device)
+
+        names = ["loss", *(t.name for t in parts.losses)]
+        self.meter = Meter(names, fabric.device)
+        self.watch_every = 1 if fabric.device.type == "cpu" else config.log_every_n_steps
+        self.watch = FiniteWatch(names, self.watch_every * accumulate + accumulate, fabric.device)
+        self.generator = torch.Generator(fabric.device)
+        self.train_metrics = [t for t in parts.metrics if t.every]
+        self.state = State(model, directory, self.max_epochs, steps_per_epoch)
+        self.batch = 0  # batches of the current epoch already trained on
+        self.seconds = 0.0
+        self.items = 0
+        self.callbacks = self._callbacks(loggers)
+        self.loggers = loggers
+
+    # ---------------------------------------------------------------- the loop
+
+    def fit(self, resume: Mapping[str, Any] | None = None) -> State:
+        """Trains to the end.
+
+        Args:
+            resume: a checkpoint's contents; training goes on exactly where it was taken.
+
+        Raises:
+            Interrupted: after SIGINT or SIGTERM, with ``last.ckpt`` written.
+            TrainingFailed: if a loss is not finite; the last good checkpoint stays.
+        """
+        state, config = self.state, self.config
+        if resume is not None:
+            self._restore(resume)
+        self._start_loggers()
+        self.callbacks("on_fit_start", state)
+        if resume is None:
+            self._save()  # a run killed in its first epoch can be resumed, too
+        started = time.monotonic()
+        try:
+            with (
+                interruptible() as interrupt,
+                Profile(config.profile, self.directory) as profile,
+                self.reporter.task("epochs", self.max_epochs, done=state.epoch) as epochs,
+            ):
+                while state.epoch < self.max_epochs and state.stop_reason is None:
+                    self._train_epoch(interrupt, profile)
+                    self._end_epoch()
+                    shown = {n: state.metrics[n] for n in ("train/loss", "val/loss") if n in state.metrics}
+                    epochs.advance(1, **shown)
+            self.callbacks("on_fit_end", state)
+        finally:
+            self.seconds += time.monotonic() - started
+        return state
+
+    def _train_epoch(self, interrupt: Interrupt, profile: Profile) -> None:
+        state, config, fabric = self.state, self.config, self.fabric
+        accumulate = config.accumulate_grad_batches
+        self.callbacks("on_epoch_start", state)
+        epoch = self._plan(state.epoch)
+        total = self.batches_per_epoch
+        self.step.train()
+        with self.reporter.task(f"epoch {state.epoch + 1}", total, done=self.batch) as task:
+            for rows in self._batches(epoch):
+                # The last window of an epoch may be shorter: its mean is over its own batches.
+                first = self.batch - self.batch % accumulate
+                window = min(accumulate, total - first)
+                last = self.batch + 1 == first + window
+                position = state.epoch + self.batch / total
+                with fabric.no_backward_sync(self.step, enabled=not last):
+                    loss, values, tensors = self._forward(rows, position)
+                    fabric.backward(loss / window)
+                self.meter.add(values, len(rows["index"]))
+                self.watch.note(values, rows["index"])
+                self.items += len(rows["index"])
+                self.batch += 1
+                if not last:
+                    continue
+                self._optimizer_step()
+                profile.step()
+                self._after_step(rows, tensors, task, window)
+                if interrupt.requested:
+                    self._interrupted()
+                if config.max_steps is not None and state.step >= config.max_steps:
+                    state.stop(f"max_steps {config.max_steps} reached")
+                    break
+
+    def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Tensor, Tensor, Any]:
+        device = self.fabric.device
+        stored = {n: t.to(device, non_blocking=True) for n, t in rows.items()}
+        generator = None
+        if self.parts.pipeline.augmentations:
+            key = [self.seed, self.state.epoch, self.batch, self.fabric.global_rank, 0xA06]
+            generator = self.generator.manual_seed(
+                int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+            )
+        with torch.no_grad():
+            batch = self.parts.pipeline(stored, generator)
+            if self.channels_last:
+                batch = {n: _channels_last(t) for n, t in batch.items()}
+        weights = {n: weight(position) for n, weight in self.parts.weights.items()}
+        loss, values, outputs = self.step(batch, weights, position / self.max_epochs)
+        return loss, values, (batch, outputs)
+
+    def _optimizer_step(self) -> None:
+        for optimizer in self.optimizers:
+            if self.config.gradient_clip_val is not None:
+                # Under fp16 an overflow is the scaler's to skip, not an error of clipping.
+                self.fabric.clip_gradients(
+                    self.step, optimizer, max_norm=self.config.gradient_clip_val, error_if_nonfinite=False
+                )
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        for group in self.groups:
+            group.step_scheduler("step", {})
+        self.state.step += 1
+
+    def _after_step(self, rows: dict[str, Tensor], tensors: Any, task: Task, window: int) -> None:
+        state, config = self.state, self.config
+        if state.step % self.watch_every == 0:
+            self.watch.check()
+        task.advance(window)
+        self.callbacks("on_step_end", state)
+        logs = state.step % config.log_every_n_steps == 0
+        due = [t for t in self.train_metrics if state.step % (t.every or 1) == 0]
+        values: dict[str, float] = {}
+        if due:
+            with torch.no_grad():
+                update(due, self.parts.tensors(*tensors), self.parts.context(self.model, state.epoch / self.max_epochs))
+            values |= {f"step/{n}": v for n, v in compute(due).items()}
+        if logs:
+            recent = self.meter.recent()
+            values |= {f"step/{n}": v for n, v in recent.items()} | self._rates()
+            task.advance(0, loss=recent["loss"])
+        if values:
+            self.record.scalars(values, state)
+        every = config.checkpoint.every_n_steps
+        if every and state.step % every == 0:
+            self._save()
+
+    def _end_epoch(self) -> None:
+        state = self.state
+        self.watch.check()
+        state.epoch += 1
+        self.batch = 0
+        state.metrics = {"epoch": float(state.epoch), "step": float(state.step)} | self._rates()
+        state.metrics |= {f"train/{n}": v for n, v in self.meter.means().items()}
+        self.meter = Meter(self.meter.names, self.fabric.device)
+        last = state.epoch == self.max_epochs or state.stop_reason is not None
+        if self.parts.sources.val is not None and (state.epoch % self.config.val_every_n_epochs == 0 or last):
+            state.metrics |= self._validate()
+            self.callbacks("on_validation_end", state)
+        for group in self.groups:
+            group.step_scheduler("epoch", state.metrics)
+        state.history.append(dict(state.metrics))
+        self.callbacks("on_epoch_end", state)
+        self._stop_together()
+        self._save()
+        self.keeper.keep()
+
+    def _validate(self) -> dict[str, float]:
+        assert self.parts.sources.val is not None
+        weights = {n: weight(self.state.epoch) for n, weight in self.parts.weights.items()}
+        return validate(
+            self.step,
+            self.model,
+            self.parts,
+            self.parts.sources.val,
+            self.fabric,
+            weights=weights,
+            progress=self.state.epoch / self.max_epochs,
+            reporter=self.reporter,
+            limit=self.limits.val_batches,
+        )
+
+    # ---------------------------------------------------------------- data
+
+    def _plan(self, epoch: int) -> Epoch:
+        data = self.recipe.data
+        sampler = data.sampler.build() if data.sampler is not None else None
+        return plan_epoch(
+            self.blocks,
+            seed=self.seed,
+            epoch=epoch,
+            item_bytes=self.item_bytes,
+            buffer_bytes=data.shuffle_buffer_mb * 1e6,
+            sampler=sampler,
+        )
+
+    def _count(self, epoch: Epoch) -> int:
+        return batch_count(epoch, self.recipe.data.batch_size, self.fabric.world_size, self.recipe.data.drop_last)
+
+    def _cut(self, batches: int) -> int:
+        return batches if self.limits.train_batches is None else min(batches, self.limits.train_batches)
+
+    def _batches(self, epoch: Epoch) -> Iterator[dict[str, Tensor]]:
+        """The rest of the epoch's batches, as stored, in host memory."""
+        data, fabric = self.recipe.data, self.fabric
+        pin = fabric.device.type == "cuda" if data.pin_memory == "auto" else bool(data.pin_memory)
+        rows = training_batches(
+            self.parts.sources.train.dataset,
+            epoch,
+            data.batch_size,
+            start=self.batch,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+            drop_last=data.drop_last,
+        )
+        tensors = (to_tensors(r, pin=pin) for r in rows)
+        source = prefetch(tensors) if data.num_workers else tensors
+        for _, batch in zip(range(self.batch, self.batches_per_epoch), source, strict=False):
+            yield batch
+
+    # ---------------------------------------------------------------- around the loop
+
+    def _callbacks(self, loggers: list[Logger]) -> Dispatch:
+        config, directions = self.config, self.parts.directions
+        monitor = config.checkpoint.monitor
+        self.keeper = Keeper(
+            self.directory / "checkpoints", monitor, directions[monitor] or "min", config.checkpoint.every_n_epochs
+        )
+        first = self.fabric.global_rank == 0
+        self.record = Record(
+            loggers if first else [],
+            self.parts.figures if first else [],
+            lambda term: collect(term, self.parts, self.model, self.fabric),
+        )
+        callbacks: dict[str, Callback] = {
+            **self.parts.callbacks,
+            "core.keeper": self.keeper,
+            "core.record": self.record,
+        }
+        stopping = config.early_stopping
+        if stopping is not None:
+            way = directions[stopping.monitor] or "min"
+            callbacks["core.stopping"] = EarlyStopping(stopping.monitor, way, stopping.patience, stopping.min_delta)
+        return Dispatch(callbacks)
+
+    def _start_loggers(self) -> None:
+        if self.fabric.global_rank == 0:
+            for logger in self.loggers:
+                logger.start(self.recipe.document(), self._columns(), self.state.step)
+
+    def _columns(self) -> list[str]:
+        """The names of all scalars that this run will log."""
+        steps = [f"step/{n}" for n in self.meter.names]
+        for term in self.train_metrics:
+            steps += [f"step/{n}" for n in metric_names(term.name, term.component)]
+        scored = [n for n in self.parts.directions if n.startswith("train/") or self.parts.sources.val is not None]
+        return [*self._rates(), *scored, *steps]
+
+    def _rates(self) -> dict[str, float]:
+        if len(self.groups) == 1:
+            return {"lr": self.groups[0].lr}
+        return {f"lr/{g.name}": g.lr for g in self.groups}
+
+    def _stop_together(self) -> None:
+        """Ends on every process as soon as one of them wants to."""
+        if self.fabric.world_size > 1:
+            wants = torch.tensor(float(self.state.stop_reason is not None), device=self.fabric.device)
+            if float(self.fabric.all_reduce(wants, reduce_op="max")) > 0:  # type: ignore[arg-type]
+                self.state.stop("another process stopped")
+
+    def _interrupted(self) -> None:
+        self.watch.check()
+        self._save()
+        raise Interrupted(f"interrupted in epoch {self.state.epoch + 1} at step {self.state.step}")
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def _save(self) -> None:
+        """Writes ``last.ckpt``; only called where an optimizer step has just ended."""
+        if self.fabric.global_rank == 0:
+            contents = {
+                "weights": checkpoint.flat_weights(self.model, self.parts.pipeline),
+                "training": self._training(),
+            }
+            checkpoint.save(self.directory / "checkpoints" / LAST, {**self.stamp, **contents})
+        self.fabric.barrier()
+
+    def _training(self) -> dict[str, Any]:
+        state = self.state
+        return {
+            "epoch": state.epoch,
+            "batch": self.batch,
+            "step": state.step,
+            "stop_reason": state.stop_reason,
+            "history": state.history,
+            "meter": self.meter.state_dict(),
+            "optimizers": [g.optimizer.state_dict() for g in self.groups],
+            "schedulers": [g.scheduler.state_dict() if g.scheduler is not None else {} for g in self.groups],
+            "precision": dict(self.fabric.strategy.precision.state_dict()),
+            "callbacks": self.callbacks.state_dict(),
+            "random": checkpoint.random_state(),
+        }
+
+    def _restore(self, contents: Mapping[str, Any]) -> None:
+        training, state = contents["training"], self.state
+        state.epoch, state.step, self.batch = training["epoch"], training["step"], training["batch"]
+        state.history = [dict(h) for h in training["history"]]
+        state.metrics = dict(state.history[-1]) if state.history else {}
+        if state.epoch < self.max_epochs and training["stop_reason"] is not None:
+            state.stop_reason = training["stop_reason"]
+        self.meter.load_state_dict(training["meter"])
+        for group, optimizer, scheduler in zip(
+            self.groups, training["optimizers"], training["schedulers"], strict=True
+        ):
+            group.optimizer.load_state_dict(optimizer)
+            if group.scheduler is not None:
+                group.scheduler.load_state_dict(scheduler)
+        self.fabric.strategy.precision.load_state_dict(training["precision"])
+        self.callbacks.load_state_dict(training["callbacks"])
+        checkpoint.set_random_state(training["random"])
+
+
+def _channels_last(t: Tensor) -> Tensor:
+    return t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t

@@ -1,0 +1,76 @@
+"""Optimizers and schedulers of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from stemcore.errors import Problem, UserError, close_match
+from stemcore.recipe import Recipe
+
+
+@dataclass
+class Group:
+    """An optimizer with the parameters it owns, and its scheduler."""
+
+    name: str
+    optimizer: Optimizer
+    scheduler: Any = None
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def step_scheduler(self, interval: str, metrics: dict[str, float]) -> None:
+        """Steps the scheduler if it goes by ``step`` or ``epoch``, whichever ``interval`` is."""
+        scheduler = self.scheduler
+        if scheduler is None or getattr(scheduler, "interval", "epoch") != interval:
+            return
+        if getattr(scheduler, "needs_metric", False):
+            if scheduler.monitor in metrics:
+                scheduler.step(metrics[scheduler.monitor])
+        else:
+            scheduler.step()
+
+
+def build_groups(recipe: Recipe, model: nn.Module, total_steps: int) -> list[Group]:
+    """The optimizers, each with the trainable parameters that its patterns name (``decoder`` stands for
+    ``decoder.*``).
+
+    Raises:
+        UserError: if a pattern matches nothing, or if a parameter has two owners or none.
+    """
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    owners: dict[str, list[str]] = {n: [] for n in named}
+    problems = []
+    for group_name, group in recipe.optimizer.items():
+        for pattern in group.parameters if group.parameters is not None else ["*"]:
+            mine = [n for n in named if fnmatchcase(n, pattern) or n.startswith(pattern + ".")]
+            if not mine:
+                where = recipe.where(("optimizer", group_name, "parameters"))
+                tops = {n.split(".")[0] for n in named}
+                problems.append(
+                    Problem(f"no parameter of the model is called '{pattern}'", where, close_match(pattern, tops))
+                )
+            for n in mine:
+                owners[n].append(group_name)
+    where = recipe.where(("optimizer",))
+    for n, found in owners.items():
+        if len(set(found)) != 1 and not problems:
+            who = f"belongs to {' and '.join(found)}" if found else "belongs to no optimizer"
+            problems.append(Problem(f"parameter '{n}' {who}", where, "give every parameter one owner"))
+    if problems:
+        raise UserError(*problems)
+    if not named:
+        raise UserError("the model has no trainable parameters", where=recipe.model.where)
+    groups = []
+    for group_name, group in recipe.optimizer.items():
+        optimizer = group.component.build([p for n, p in named.items() if owners[n][0] == group_name])
+        scheduler = recipe.scheduler.build(optimizer, total_steps) if recipe.scheduler is not None else None
+        groups.append(Group(group_name, optimizer, scheduler))
+    return groups

@@ -1,0 +1,106 @@
+"""Losses and metrics over a data source, without training on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stemcore.assemble import Parts
+from stemcore.assemble.build import Term
+from stemcore.assemble.monitors import logged
+from stemcore.assemble.sources import Source
+from stemcore.assemble.wiring import Tensors
+from stemcore.component.model import Model
+from stemcore.data.loader import ordered_batches, prefetch, to_tensors
+from stemcore.progress import Reporter
+from stemcore.trainer.meters import Meter
+
+
+@contextmanager
+def evaluation(model: torch.nn.Module, seed: int) -> Iterator[None]:
+    """Evaluation mode, no gradients, and random numbers of its own: the training's are as before afterwards."""
+    training = model.training
+    model.eval()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        model.train(training)
+
+
+def stored_batches(
+    source: Source, batch_size: int, fabric: Fabric, limit: int | None = None
+) -> Iterator[dict[str, Tensor]]:
+    """The batches of a source in storage order, on the device; this process's share of them."""
+    rows = ordered_batches(source.dataset, source.indices, batch_size, rank=fabric.global_rank, world=fabric.world_size)
+    pin = fabric.device.type == "cuda"
+    for batch in prefetch(islice(rows, limit)):
+        yield {n: t.to(fabric.device, non_blocking=True) for n, t in to_tensors(batch, pin=pin).items()}
+
+
+def validate(
+    step: torch.nn.Module,
+    model: Model,
+    parts: Parts,
+    source: Source,
+    fabric: Fabric,
+    *,
+    weights: Mapping[str, float],
+    progress: float,
+    reporter: Reporter,
+    limit: int | None = None,
+) -> dict[str, float]:
+    """``val/loss``, every term, and every metric over a source, by their logged names."""
+    names = ["loss", *(t.name for t in parts.losses)]
+    meter = Meter(names, fabric.device)
+    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
+    metrics = list(parts.metrics)
+    for term in metrics:
+        term.component.to(fabric.device).reset()
+    context = parts.context(model, progress)
+    total = len(source) if limit is None else min(len(source), limit * batch_size)
+    with evaluation(step, parts.recipe.seed), reporter.task("validating", total) as task:
+        for stored in stored_batches(source, batch_size, fabric, limit):
+            batch = parts.pipeline(stored)
+            _, values, outputs = step(batch, weights, progress)
+            items = len(stored["index"])
+            meter.add(values, items)
+            update(metrics, parts.tensors(batch, outputs), context)
+            task.advance(items)
+        scores = {f"val/{n}": v for n, v in _reduced(meter, fabric).items()}
+        for name, value in compute(metrics).items():
+            scores[logged("val", name, names)] = value
+    return scores
+
+
+def update(metrics: list[Term], tensors: Tensors, context: Mapping[str, Any]) -> None:
+    """Hands a batch to every metric."""
+    for term in metrics:
+        term.component.update(**term.wires.arguments(tensors, context))
+
+
+def compute(metrics: list[Term]) -> dict[str, float]:
+    """What every metric reports, by its name in the recipe; metrics are reset."""
+    scores = {}
+    for term in metrics:
+        result = term.component.compute()
+        for key, value in (result if isinstance(result, dict) else {"": result}).items():
+            scores[f"{term.name}_{key}" if key else term.name] = float(value)
+        term.component.reset()
+    return scores
+
+
+def _reduced(meter: Meter, fabric: Fabric) -> dict[str, float]:
+    if fabric.world_size > 1:
+        count = torch.tensor(float(meter.count), device=fabric.device)
+        meter.sums = fabric.all_reduce(meter.sums.clone(), reduce_op="sum")  # type: ignore[assignment]
+        meter.count = int(fabric.all_reduce(count, reduce_op="sum"))  # type: ignore[arg-type]
+    return meter.means()
