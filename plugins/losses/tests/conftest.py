@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+FOLDER = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "4dstem"
+
+
+@pytest.fixture(scope="session")
+def counts() -> np.ndarray:
+    """64 measured patterns, (64, 1, 128, 128) float64 counts."""
+    h5py = pytest.importorskip("h5py")
+    if not FOLDER.is_dir():
+        pytest.skip("needs ../shared/data/4dstem")
+    with h5py.File(FOLDER / "au_48.h5") as file:
+        return file["patterns"][512:576].astype(np.float64)[:, None]
+
+
+@pytest.fixture(scope="session")
+def blurred(counts) -> np.ndarray:
+    """A plain denoiser's estimate of the rates behind ``counts``."""
+    return gaussian_filter(counts, (2, 0, 1, 1))
