@@ -1,4 +1,4 @@
-"""The hooks: one per kind of component. A hook returns data, ``{name: "package.module:Class"}``, and imports nothing."""
+"""The hooks, one per kind of component. A hook returns data, ``{name: "package.module:Class"}``; it imports nothing."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def _show_run(trained: Run) -> None:
     show(str(trained.directory))
     rate = f", {number(summary['items_per_second'])} items/s" if summary["items_per_second"] else ""
     reason = f"; {summary['reason']}" if summary["reason"] else ""
-    show(f"{summary['epochs']} epochs in {duration(summary['wall_seconds'])}{rate}{reason}")
+    epochs = f"{summary['epochs']} epoch{'' if summary['epochs'] == 1 else 's'}"
+    show(f"{epochs} in {duration(summary['wall_seconds'])}{rate}{reason}")
     final, best = summary["final"], summary["best"]
     rows = [(name, number(final.get(name)), *_best(best.get(name))) for name in {**final, **best} if "/" in name]
     if rows:

@@ -15,7 +15,8 @@ class Loss(nn.Module, ABC):
     value counts). Besides tensors it may name ``model``, ``transforms``, ``progress`` (0 to 1) and ``spec``.
 
     Tensors come in float32, in the model's space unless ``inputs`` (here, or in the recipe) asks otherwise:
-    ``{"prediction": "prediction@physical"}``. Buffers are allowed, trainable parameters are not: they live in the model.
+    ``{"prediction": "prediction@physical"}``. Buffers are allowed, trainable parameters are not: those live in
+    the model.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {}

@@ -46,7 +46,7 @@ class Pipeline(nn.Module):
     def chain(self, field: str) -> Chain | None:
         """The transforms of a field, or of the field that it is bound to."""
         name = "input" if field == TARGET and TARGET not in self.chains else field
-        return self.chains[name] if name in self.chains else None  # type: ignore[return-value]
+        return dict(self.chains.items()).get(name)  # type: ignore[return-value]
 
     def forward(self, stored: dict[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """The named tensors of a batch.

@@ -1,0 +1,74 @@
+"""The shuffled order of an epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stemcore.component.sampler import Sampler
+from stemcore.data.order import LANES, lane_count, plan_epoch, restrict
+
+
+def blocks_of(items: int, size: int) -> list[np.ndarray]:
+    return [np.arange(start, min(start + size, items)) for start in range(0, items, size)]
+
+
+def order(items: int = 1000, size: int = 16, **options: int) -> np.ndarray:
+    settings = {"seed": 1, "epoch": 0, "item_bytes": 100, "buffer_bytes": 40_000, **options}
+    return plan_epoch(blocks_of(items, size), **settings).sequence()
+
+
+@pytest.mark.parametrize("items", [5, 63, 64, 999, 1000, 1007])
+def test_every_item_comes_once_but_for_the_few_that_rotate_out(items: int) -> None:
+    sequence = order(items)
+    assert len(np.unique(sequence)) == len(sequence)
+    assert items - len(sequence) == items % lane_count(items) < LANES
+
+
+def test_the_items_left_out_are_others_in_another_epoch() -> None:
+    left_out = [set(range(1007)) - set(order(1007, epoch=e).tolist()) for e in range(6)]
+    assert len(set.union(*left_out)) > len(left_out[0])
+
+
+def test_order_depends_on_seed_and_epoch_alone() -> None:
+    assert np.array_equal(order(), order())
+    assert not np.array_equal(order(), order(epoch=1))
+    assert not np.array_equal(order(), order(seed=2))
+
+
+def test_no_window_holds_more_than_its_share_of_the_buffer() -> None:
+    epoch = plan_epoch(blocks_of(1000, 16), seed=1, epoch=0, item_bytes=100, buffer_bytes=8 * 48 * 100)
+    sizes = [len(window.indices) for lane in epoch.lanes for window in lane]
+    assert max(sizes) <= 48
+    assert min(len(w.indices) for lane in epoch.lanes for w in lane[:-1]) > 16
+
+
+def test_a_block_larger_than_the_buffer_is_still_read_whole() -> None:
+    epoch = plan_epoch(blocks_of(4000, 500), seed=1, epoch=0, item_bytes=100, buffer_bytes=1)
+    assert max(len(w.indices) for lane in epoch.lanes for w in lane) == 500
+
+
+def test_a_batch_of_a_class_sorted_file_holds_every_class() -> None:
+    """Ten classes stored one after another: batches of 64 must not be worse mixed than a full shuffle by much."""
+    labels = np.repeat(np.arange(10), 200)
+    sequence = labels[order(2000, size=16, buffer_bytes=2000 * 100 // 4)]
+    batches = sequence[: 31 * 64].reshape(31, 64)
+    largest_share = np.mean([np.bincount(b, minlength=10).max() / 64 for b in batches])
+    shuffled = np.random.default_rng(0).permutation(labels)[: 31 * 64].reshape(31, 64)
+    expected = np.mean([np.bincount(b, minlength=10).max() / 64 for b in shuffled])
+    assert expected < largest_share < 1.5 * expected
+
+
+def test_blocks_are_cut_to_the_training_split() -> None:
+    kept = restrict(blocks_of(50, 10), np.array([0, 3, 11, 49]))
+    assert [k.tolist() for k in kept] == [[0, 3], [11], [49]]
+
+
+class EveryOther(Sampler):
+    def epoch(self, blocks: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+        return blocks[::2]
+
+
+def test_a_sampler_chooses_the_blocks() -> None:
+    plan = plan_epoch(blocks_of(640, 16), seed=1, epoch=0, item_bytes=1, buffer_bytes=1e6, sampler=EveryOther())
+    assert set(plan.sequence().tolist()) == {i for i in range(640) if (i // 16) % 2 == 0}

@@ -1,0 +1,69 @@
+"""Training, validation and test splits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stemcore import Dataset, FieldSpec, UserError
+from stemcore.data.split import split
+
+
+class Numbers(Dataset):
+    """``n`` numbers in blocks of ``size``, three groups."""
+
+    def __init__(self, n: int = 100, size: int = 8) -> None:
+        self.n, self.size = n, size
+
+    def __len__(self) -> int:
+        return self.n
+
+    @property
+    def fields(self) -> dict[str, FieldSpec]:
+        return {"input": FieldSpec("input", (1,))}
+
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        return {"input": np.asarray(indices, np.float32)[:, None]}
+
+    def blocks(self) -> list[np.ndarray]:
+        return [np.arange(i, min(i + self.size, self.n)) for i in range(0, self.n, self.size)]
+
+    @property
+    def groups(self) -> np.ndarray:
+        return np.arange(self.n) // 25
+
+
+@pytest.mark.parametrize("by", ["item", "block", "group"])
+def test_parts_are_disjoint_and_cover_everything(by: str) -> None:
+    parts = split(Numbers(), val=0.25, test=0.25, by=by, seed=3)
+    together = np.concatenate([parts.train, parts.val, parts.test])
+    assert np.array_equal(np.sort(together), np.arange(100))
+
+
+def test_sizes_are_as_asked_for() -> None:
+    parts = split(Numbers(1000), val=0.2, test=0.1, by="item", seed=42)
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (700, 200, 100)
+
+
+def test_blocks_and_groups_stay_whole() -> None:
+    data = Numbers()
+    for by, units in (("block", data.blocks()), ("group", [np.flatnonzero(data.groups == g) for g in range(4)])):
+        parts = split(data, val=0.3, test=0.0, by=by, seed=1)
+        for unit in units:
+            assert np.isin(unit, parts.val).all() or not np.isin(unit, parts.val).any()
+
+
+def test_a_wanted_part_is_never_empty_and_an_unwanted_one_is() -> None:
+    parts = split(Numbers(10), val=0.01, test=0.0, by="item", seed=1)
+    assert (len(parts.val), len(parts.test)) == (1, 0)
+
+
+def test_the_split_depends_on_the_seed() -> None:
+    first, again, other = (split(Numbers(), val=0.2, test=0, by="item", seed=s).val for s in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_too_few_blocks_to_train_on_is_said() -> None:
+    with pytest.raises(UserError, match="too few to leave any for training"):
+        split(Numbers(10, size=10), val=0.2, test=0.0, by="block", seed=1)
