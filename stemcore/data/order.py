@@ -3,8 +3,8 @@
 The blocks of the training split are put in random order, and that sequence is cut into a fixed number of lanes of equal
 length. A lane is read window by window, each as many blocks as its share of the buffer holds, and the items of a window
 are permuted. Item ``k`` of the epoch is item ``k // lanes`` of lane ``k % lanes``: a batch mixes blocks from all over
-the data, the order depends on nothing but seed and epoch, and processes that own lanes see the same global batches however
-many they are. The ``len % lanes`` items at the end of the sequence rotate out for that epoch.
+the data, the order depends on nothing but seed and epoch, and processes that own lanes see the same global batches
+however many they are. The ``len % lanes`` items at the end of the sequence rotate out for that epoch.
 """
 
 from __future__ import annotations

@@ -1,0 +1,15 @@
+"""The data sets that come with stemcore."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_datasets() -> dict[str, str]:
+    """Scans in HDF5 files and in tensor files, and the bundled sample."""
+    return {
+        "hdf5": "stem_datasets.hdf5:Hdf5",
+        "tensor": "stem_datasets.tensor:TensorFile",
+        "sample": "stem_datasets.sample:Sample",
+    }

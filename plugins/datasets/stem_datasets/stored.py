@@ -1,0 +1,135 @@
+"""Arrays in HDF5 files, read item by item in storage order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from stem_datasets.handles import Handles
+from stem_datasets.lookup import find
+from stem_datasets.tiles import Grid, blocks_of, box_of, cells, tile_of
+from stemcore import UserError
+
+
+class StoredArray:
+    """An HDF5 dataset whose leading axes count items and whose last two are an image.
+
+    Attributes:
+        lead: positions along the item axes: (n,) or, for a scan, (rows, columns).
+        image: (height, width) of an item.
+        dtype: the stored type in native byte order.
+
+    Args:
+        handles: opens the file.
+        path: the file.
+        name: the dataset within it.
+        role: what the recipe calls it.
+
+    Raises:
+        UserError: if it is missing, is not numbers, or has neither three nor four axes.
+    """
+
+    def __init__(self, handles: Handles, path: Path, name: str, role: str = "dataset") -> None:
+        self._handles, self.path, self.name, self.role = handles, path, name, role
+        dataset = find(handles.file(path), path, name, role)
+        if dataset.ndim not in (3, 4):
+            raise UserError(
+                f"{role} '{name}' has shape {dataset.shape}",
+                where=str(path),
+                hint="right are (patterns, height, width) and (scan rows, scan columns, height, width)",
+            )
+        self.shape: tuple[int, ...] = dataset.shape
+        self.lead, self.image = dataset.shape[:-2], dataset.shape[-2:]
+        self.dtype: np.dtype = dataset.dtype.newbyteorder("=")
+        self.item_bytes = math.prod(self.image) * self.dtype.itemsize
+        stored_chunk: Grid | None = dataset.chunks
+        self.chunk: Grid | None = None if stored_chunk is None else stored_chunk[:-2]
+        self.tile = tile_of(self.lead, self.chunk, self.item_bytes)
+
+    def __len__(self) -> int:
+        return math.prod(self.lead)
+
+    def blocks(self) -> list[np.ndarray]:
+        """Rows that are cheap to read together."""
+        return blocks_of(self.lead, self.tile)
+
+    def read(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Reads ``rows`` (ascending, none twice) into ``out`` (len(rows), height, width), which may have a wider type.
+
+        Raises:
+            UserError: naming the first pattern that cannot be read.
+        """
+        dataset = self._dataset()
+        for places in cells(rows, self.lead, self.tile):
+            for part in self._parts(rows, places):
+                try:
+                    self._read_box(dataset, rows, part, out)
+                except (OSError, RuntimeError):
+                    self._read_chunks(dataset, rows, part, out)
+
+    def unreadable(self) -> np.ndarray:
+        """The rows whose storage cannot be decoded, found by decoding everything once."""
+        dataset, bad = self._dataset(), []
+        for rows in self.blocks():
+            if self._fails(dataset, rows):
+                bad += [rows[part] for part in self._by_chunk(rows) if self._fails(dataset, rows[part])]
+        return np.concatenate(bad) if bad else np.empty(0, np.int64)
+
+    def _dataset(self) -> h5py.Dataset:
+        return self._handles.dataset(self.path, self.name)
+
+    def _by_chunk(self, rows: np.ndarray) -> list[np.ndarray]:
+        return cells(rows, self.lead, self.chunk or (1,) * len(self.lead))
+
+    def _parts(self, rows: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
+        """The places of one tile's rows, apart by chunk where few of the tile's patterns are asked for."""
+        shape = box_of(rows[places], self.lead)[2]
+        if math.prod(shape) < 2 * len(places):
+            yield places
+        else:
+            yield from (places[part] for part in self._by_chunk(rows[places]))
+
+    def _read_box(self, dataset: h5py.Dataset, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+        """Reads the bounding box of some rows in one call, and keeps of it what was asked for."""
+        coordinates, low, extent = box_of(rows[places], self.lead)
+        box = tuple(slice(int(a), int(a + n)) for a, n in zip(low, extent, strict=True))
+        shape = (*map(int, extent), *self.image)
+        together = places[-1] - places[0] + 1 == len(places) == math.prod(extent)
+        if together and out.dtype == self.dtype and out.flags.c_contiguous:
+            dataset.read_direct(out[places[0] : places[-1] + 1].reshape(shape), box)
+            return
+        buffer = np.empty(shape, self.dtype)
+        dataset.read_direct(buffer, box)
+        out[places] = buffer[tuple(coordinates - low[:, None])]
+
+    def _read_chunks(self, dataset: h5py.Dataset, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+        """Reads chunk by chunk, as a box may cover a damaged chunk of which nothing was asked for."""
+        for part in self._by_chunk(rows[places]):
+            try:
+                self._read_box(dataset, rows, places[part], out)
+            except (OSError, RuntimeError) as error:
+                raise self._unreadable(int(rows[places[part[0]]]), error) from error
+
+    def _fails(self, dataset: h5py.Dataset, rows: np.ndarray) -> bool:
+        try:
+            scratch = np.empty((len(rows), *self.image), self.dtype)
+            self._read_box(dataset, rows, np.arange(len(rows)), scratch)
+        except (OSError, RuntimeError):
+            return True
+        return False
+
+    def _unreadable(self, row: int, error: Exception) -> UserError:
+        chunk = ""
+        if self.chunk is not None:
+            position = np.unravel_index(row, self.lead)
+            chunk = f" (chunk {', '.join(str(int(p) // c) for p, c in zip(position, self.chunk, strict=True))})"
+        way_out = ", or leave such patterns out with 'skip_unreadable: true'" if self.role == "dataset" else ""
+        return UserError(
+            f"pattern {row}{chunk} of {self.role} '{self.name}' cannot be read: {str(error).splitlines()[0]}",
+            where=str(self.path),
+            hint=f"copy the file again{way_out}",
+        )
