@@ -134,7 +134,8 @@ def collecting(problems: list[Problem], where: str = "") -> Iterator[None]:
 
 def _pipeline(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Pipeline:
     intake = Intake(sources.spec, recipe.data.invalid)
-    chains = {}
+    # A field without transforms has spaces, too: they are all the same.
+    chains = {name: Chain(spec) for name, spec in intake.spec.items() if spec.like is None and spec.shape}
     for name, components in recipe.data.transforms.items():
         if name not in intake.spec:
             where = recipe.where(("data", "transforms", name))

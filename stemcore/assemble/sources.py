@@ -41,6 +41,12 @@ class Sources:
         """The fields as stored."""
         return spec_of(self.train.dataset)
 
+    def close(self) -> None:
+        """Lets go of every file."""
+        for source in (self.train, self.val, self.test):
+            if source is not None:
+                source.dataset.close()
+
     def held_out(self) -> tuple[str, Source]:
         """The best there is to judge by, and what it is: test, else validation, else the training items."""
         for name, source in (("test", self.test), ("validation", self.val)):

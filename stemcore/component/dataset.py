@@ -25,7 +25,7 @@ class Dataset(ABC):
     """
 
     @classmethod
-    def elsewhere(cls, path: Path, **arguments: Any) -> Dataset:
+    def elsewhere(cls, path: Path, /, **arguments: Any) -> Dataset:
         """The same kind of data at another path, for ``--data``: a run is applied to it.
 
         Args:

@@ -107,19 +107,16 @@ class Inspection:
         self.report_at(place, found)
         return None if found else Component(kind, entry, schema, arguments, node.where)
 
-    def keyed(self, section: str) -> list[tuple[str, Component]]:
-        """The components of a section that is keyed by name; one set to null is left out."""
-        found = []
+    def keyed(self, section: str) -> list[tuple[str, Component | None]]:
+        """The components of a section that is keyed by name, null for a wrong one; one set to null is left out."""
+        found: list[tuple[str, Component | None]] = []
         for key, node in self.children((section,)).items():
             if node.value is None:
                 continue
             if not key.replace("-", "_").isidentifier():
-                self.report(
-                    (section, key), f"{section}: '{key}' cannot name a {KEYED[section]}; use letters, digits, _ and -"
-                )
-            component = self.component(KEYED[section], (section, key), default_type=key)
-            if component is not None:
-                found.append((key, component))
+                message = f"{section}: '{key}' cannot be a name"
+                self.report((section, key), message, "use letters, digits, _ and -")
+            found.append((key, self.component(KEYED[section], (section, key), default_type=key)))
         return found
 
     def listed(self, kind: str, place: Place) -> list[Component]:
@@ -137,7 +134,5 @@ class Inspection:
         """The core's keys beside a component's own."""
         node = self.root.nearest(place)
         own = node.value if isinstance(node.value, dict) else {}
-        values = {
-            k: own[k].plain() for k in model.model_fields if k in own and own[k].value is not None and k not in but
-        }
-        return self.section(model, place, values)
+        names = [name for name in model.model_fields if name in own and name not in but]
+        return self.section(model, place, {name: own[name].plain() for name in names if own[name].value is not None})

@@ -55,8 +55,10 @@ class _Resolver(Inspection):
             if key not in known:
                 self.report((key,), f"unknown key '{key}'", close_match(key, known))
         for key in _REQUIRED:
-            if not self.given((key,)) or (key == "losses" and not self.children(("losses",))):
-                self.report((key,), f"{key} is required" if key != "losses" else "losses: at least one is required")
+            if not self.given((key,)):
+                self.report((key,), f"{key} is required")
+        if self.given(("losses",)) and all(node.value is None for node in self.children(("losses",)).values()):
+            self.report(("losses",), "losses: at least one is required")
         header = {"name": default_name, **self.plain_children((), Header.model_fields)}
         parts = {
             "header": self.section(Header, (), header),
@@ -72,7 +74,7 @@ class _Resolver(Inspection):
             "backend": self.backend(),
             "loggers": self.listed("logger", ("loggers",)),
             "figures": self.figures(),
-            "callbacks": dict(self.keyed("callbacks")),
+            "callbacks": {key: callback for key, callback in self.keyed("callbacks") if callback is not None},
         }
         if self.problems or any(part is None for part in parts.values()):
             return None
@@ -111,17 +113,25 @@ class _Resolver(Inspection):
             scheduled = weight is not None and isinstance(weight.value, (dict, str))
             keys = self.core_keys(LossKeys, place, but=("weight",) if scheduled else ())
             schedule = self.component("weight_schedule", (*place, "weight")) if scheduled else None
-            if keys is not None and (schedule is not None or not scheduled):
+            if component is not None and keys is not None and (schedule is not None or not scheduled):
                 terms[key] = LossTerm(component, schedule or keys.weight, keys.inputs)
         return terms
 
     def metrics(self) -> dict[str, MetricTerm]:
-        pairs = [(k, c, self.core_keys(MetricKeys, ("metrics", k))) for k, c in self.keyed("metrics")]
-        return {k: MetricTerm(c, keys.inputs, keys.every_n_steps) for k, c, keys in pairs if keys is not None}
+        terms = {}
+        for key, component in self.keyed("metrics"):
+            keys = self.core_keys(MetricKeys, ("metrics", key))
+            if component is not None and keys is not None:
+                terms[key] = MetricTerm(component, keys.inputs, keys.every_n_steps)
+        return terms
 
     def figures(self) -> dict[str, FigureTerm]:
-        pairs = [(k, c, self.core_keys(FigureKeys, ("figures", k))) for k, c in self.keyed("figures")]
-        return {k: FigureTerm(c, keys.inputs, keys.every_n_epochs) for k, c, keys in pairs if keys is not None}
+        terms = {}
+        for key, component in self.keyed("figures"):
+            keys = self.core_keys(FigureKeys, ("figures", key))
+            if component is not None and keys is not None:
+                terms[key] = FigureTerm(component, keys.inputs, keys.every_n_epochs)
+        return terms
 
     def optimizers(self) -> dict[str, OptimizerGroup]:
         if not self.given(("optimizer",)):

@@ -92,6 +92,7 @@ class Run:
         if path is not None and path.suffix != ".npz":
             return self._write(path, "latents", rows, source)
         pairs = list(rows)
+        source.dataset.close()
         scan = source.dataset.scan_shape
         if path is not None:
             write_atomically(path, lambda p: save_npz(p, [i for i, _ in pairs], [r for _, r in pairs], scan))
@@ -134,8 +135,13 @@ class Run:
         loaded, source = self.load(data)
         if data is None:
             name, held_out = loaded.parts.sources.held_out()
-            return evaluate(loaded.parts, loaded.model, loaded.fabric, f"{name} split", held_out, _said(reporter))
-        return evaluate(loaded.parts, loaded.model, loaded.fabric, str(data), source, _said(reporter))
+            scored = f"{name} split", held_out
+        else:
+            scored = str(data), source
+        try:
+            return evaluate(loaded.parts, loaded.model, loaded.fabric, *scored, _said(reporter))
+        finally:
+            loaded.parts.sources.close()
 
     def load(self, data: str | Path | None = None) -> tuple[Loaded, Source]:
         """The model with its weights and transforms, on the recipe's device, and the items of ``data``.
@@ -213,6 +219,7 @@ class Run:
                     writer.write(index, batch)
 
         write_atomically(path, fill)
+        source.dataset.close()
         return path
 
 

@@ -163,6 +163,7 @@ def _train(
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
+            parts.sources.close()
             if first:
                 _close(trainer, directory, parts, status, reason)
     return load_run(directory)

@@ -86,7 +86,7 @@ class Hdf5(Dataset):
         self.close()
 
     @classmethod
-    def elsewhere(cls, path: Path, **arguments: Any) -> Dataset:
+    def elsewhere(cls, path: Path, /, **arguments: Any) -> Dataset:
         """Other files read the same way; masks, labels and a truth that they do not have are left out.
 
         Raises:

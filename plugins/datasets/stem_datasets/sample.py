@@ -24,7 +24,7 @@ class Sample(Hdf5):
     """
 
     @classmethod
-    def elsewhere(cls, path: Path, **arguments: Any) -> Dataset:
+    def elsewhere(cls, path: Path, /, **arguments: Any) -> Dataset:
         """A scan of one's own, with the sample's names for what accompanies it."""
         names = {role: arguments.get(role) for role in ("labels", "expected", "expected_index")}
         return Hdf5.elsewhere(path, **names)

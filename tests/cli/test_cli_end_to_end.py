@@ -1,0 +1,104 @@
+"""The verbs on a real, small scan, one after the other."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from stemcore.cli.main import execute
+
+RECIPE = """
+stem: 1
+name: small
+data:
+  train: {type: hdf5, path: scan.h5}
+  val: 0.25
+  batch_size: 16
+  transforms: {input: [{type: log1p}, {type: standardize}]}
+model: {type: conv_autoencoder, latent_dim: 4}
+losses: {mse: {}}
+metrics: {mse: {}}
+figures: {loss: {}}
+trainer: {max_epochs: 2}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    patterns = np.random.default_rng(0).poisson(3.0, (8, 8, 16, 16)).astype(np.uint16)
+    with h5py.File("scan.h5", "w") as file:
+        file["patterns"] = patterns
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def test_from_recipe_to_scores(folder, capsys):
+    assert execute(["validate", "small.yaml"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("small.yaml is valid\n")
+    assert "model conv_autoencoder" in captured.out
+
+    assert execute(["run", "small.yaml", "model.latent_dim=3", "--output", "a", "--fast-dev-run"]) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0] == "a"
+    assert any(line.split()[0] == "val/mse" for line in lines)
+    assert lines[-1] == "a/figures/loss.png"
+    assert "epochs: 1/1" in captured.err
+
+    assert execute(["encode", "a", "--out", "latents.h5", "-q"]) == 0
+    assert capsys.readouterr() == ("latents.h5\n", "")
+    with h5py.File("latents.h5") as file:
+        assert file["latents"].shape == (8, 8, 3)
+
+    assert execute(["reconstruct", "a", "--data", "scan.h5", "--out", "denoised.h5", "-q"]) == 0
+    assert capsys.readouterr().out == "denoised.h5\n"
+    with h5py.File("denoised.h5") as file:
+        assert file["patterns"].shape == (8, 8, 16, 16)
+
+    assert execute(["evaluate", "a", "--json"]) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert document["items"] == 16
+    assert set(document["scores"]["model"]) >= {"mse"}
+    assert document["scores"]["mean"]["mse"] < document["scores"]["zeros"]["mse"]
+    assert captured.err
+
+
+def test_every_mistake_at_once(folder, capsys):
+    assert execute(["validate", "small.yaml", "model.latent_dim=0", "trainer.max_epoch=3"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 2
+    assert all(line.startswith("error: ") for line in captured.err.splitlines())
+    assert "did you mean 'max_epochs'?" in captured.err
+
+
+def test_resolved_recipe_is_valid_again(folder, capsys):
+    assert execute(["validate", "small.yaml", "model.latent_dim=3", "--resolved"]) == 0
+    resolved = capsys.readouterr().out
+    (folder / "again.yaml").write_text(resolved)
+    assert execute(["validate", "again.yaml", "--resolved"]) == 0
+    assert capsys.readouterr().out == resolved
+
+
+def test_schema_is_one_json_document(capsys):
+    assert execute(["schema"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {"model", "losses", "trainer"} <= set(document["properties"])
+
+
+def test_refused_in_one_line(folder, capsys):
+    for args in (
+        ["encode", "nowhere", "--out", "z.h5"],
+        ["run", "small.yam"],
+        ["run", "small.yaml", "--resume", "nowhere"],
+    ):
+        assert execute(args) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert len(captured.err.splitlines()) == 1
