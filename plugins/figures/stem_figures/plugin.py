@@ -1,0 +1,15 @@
+"""The figures that come with stemcore."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_figures() -> dict[str, str]:
+    """Training curves, reconstructions beside their input, and maps of the latents over the scan."""
+    return {
+        "loss": "stem_figures.loss:LossCurves",
+        "reconstruction": "stem_figures.reconstruction:Reconstruction",
+        "latent_maps": "stem_figures.latent_maps:LatentMaps",
+    }
