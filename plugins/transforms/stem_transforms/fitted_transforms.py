@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import inf, isfinite, nan, sqrt
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from stem_transforms.moments import Moments, PixelMoments
 from stemcore import FieldSpec, Transform, UserError
 
 _RESOLUTION = torch.finfo(torch.float32).eps
@@ -16,28 +17,30 @@ _RESOLUTION = torch.finfo(torch.float32).eps
 class Standardize(Transform):
     """Zero mean and unit standard deviation over all values of the training split: y = (x - mean) / std.
 
-    One scalar mean and one scalar standard deviation (with n - 1) for the whole field, any shape. Every valid value
-    counts. Each item's mean and sum of squared deviations are found in one go for the batch; they are merged in
-    float64 by the formula of Chan, Golub and LeVeque (1983), so neither the batches nor their order matter and large
-    means cost no digits. Until fitted the numbers are NaN.
+    One standard deviation (with n - 1) for the whole field, any shape, about one mean, or about the mean of each pixel:
+    what is the same in every pattern, such as the direct beam, is then gone, and a model starts from the mean
+    pattern instead of having to learn it. Every valid value counts. Each item's mean and sum of squared deviations are
+    found in one go for the batch; they are merged in float64 by the formula of Chan, Golub and LeVeque (1983), so
+    neither the batches nor their order matter and large means cost no digits. Until fitted the numbers are NaN.
+
+    Args:
+        mean: what is subtracted: one scalar, or the mean pattern.
     """
 
     fitted: ClassVar[bool] = True
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: FieldSpec) -> None:
+    def __init__(self, spec: FieldSpec, *, mean: Literal["scalar", "pattern"] = "scalar") -> None:
         super().__init__(spec)
-        self.register_buffer("mean", torch.tensor(nan))
+        self._merged: Moments | PixelMoments = Moments() if mean == "scalar" else PixelMoments()
+        self.register_buffer("mean", torch.full(fixed(spec) if mean == "pattern" else (), nan))
         self.register_buffer("std", torch.tensor(nan))
-        self._merged = (0.0, 0.0, 0.0)
 
     def update(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Takes in a batch (n, *shape); where ``mask`` (same shape, bool) is false a value does not count."""
-        if x.numel() == 0:
-            return
-        held = torch.tensor(self._merged, dtype=torch.float64, device="cpu")
-        self._merged = _merge(torch.cat([held[:, None], _moments(x, mask)], dim=1))
+        if x.numel():
+            self._merged.add(x, mask)
 
     def finish(self) -> None:
         """Sets mean and standard deviation.
@@ -45,19 +48,20 @@ class Standardize(Transform):
         Raises:
             UserError: for fewer than two valid values, values that are not finite, or values that are all the same.
         """
-        count, mean, squares = self._merged
+        count, mean, squares = self._merged.count, self._merged.mean, self._merged.squares
         who = f"standardize: the training values of '{self.spec.name}'"
         if count < 2:
             raise UserError(f"standardize: '{self.spec.name}' has {count:.0f} valid training values, two are needed")
-        if not (isfinite(mean) and isfinite(squares)):
+        if not (bool(torch.isfinite(mean).all()) and isfinite(squares)):
             raise UserError(f"{who} hold NaN or infinity", hint="mask those values or mend the data")
         std = sqrt(squares / (count - 1))
-        if std <= _RESOLUTION * abs(mean):
+        if std <= _RESOLUTION * float(mean.abs().max()):
+            said = f"constant ({float(mean):g})" if mean.dim() == 0 else "constant: all patterns are the same"
             raise UserError(
-                f"{who} are constant ({mean:g}), so their standard deviation is zero",
+                f"{who} are {said}, so their standard deviation is zero",
                 hint="check the data, or leave standardize out",
             )
-        self.mean.fill_(mean)
+        self.mean.copy_(mean)
         self.std.fill_(std)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,39 +71,6 @@ class Standardize(Transform):
     def inverse(self, x: Tensor) -> Tensor:
         """x * std + mean, shape kept."""
         return x * self.std + self.mean
-
-
-def _moments(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Count, mean and sum of squared deviations (3, n) of each item, in float64 on the host.
-
-    The corrected two-pass algorithm: what the deviations still sum to mends the rounding of the mean. On a CPU it is
-    many times as fast as ``torch.var_mean``, whose running update does not vectorise.
-    """
-    rows = x.reshape(x.shape[0], -1)
-    if mask is None:
-        mean = rows.mean(dim=1)
-        count = torch.full_like(mean, rows.shape[1])
-        deviations = rows - mean[:, None]
-    else:
-        valid = mask.reshape(rows.shape)
-        count = valid.sum(dim=1).to(rows.dtype)
-        mean = torch.where(valid, rows, 0).sum(dim=1) / count.clamp(min=1)
-        deviations = torch.where(valid, rows - mean[:, None], 0)
-    parts = torch.stack([count, mean, deviations.sum(dim=1), deviations.square_().sum(dim=1)])
-    count, mean, left, squares = parts.cpu().double()
-    shift = left / count.clamp(min=1)
-    return torch.stack([count, mean + shift, (squares - left * shift).clamp(min=0)])
-
-
-def _merge(parts: Tensor) -> tuple[float, float, float]:
-    """Count, mean and sum of squared deviations of the whole, from those (3, k) of its parts."""
-    count, mean, squares = parts
-    total = count.sum()
-    if total == 0:
-        return 0.0, 0.0, 0.0
-    merged = (count * mean).sum() / total
-    between = (count * (mean - merged).square()).sum()
-    return float(total), float(merged), float(squares.sum() + between)
 
 
 class MinMax(Transform):
@@ -158,3 +129,10 @@ class MinMax(Transform):
     def inverse(self, x: Tensor) -> Tensor:
         """x * (high - low) + low, shape kept."""
         return x * (self.high - self.low) + self.low
+
+
+def fixed(spec: FieldSpec) -> tuple[int, ...]:
+    """The shape of a field, all of whose axes have to be of a fixed length."""
+    if any(n is None for n in spec.shape):
+        raise UserError(f"standardize: '{spec.name}' has a varying shape {spec.shape} and so no mean pattern")
+    return tuple(n for n in spec.shape if n is not None)
