@@ -2,12 +2,12 @@
 
     python benchmarks/denoising.py SCAN.h5 --dose 2000 [--labels labels] [KEY=VALUE ...]
 
-SCAN.h5 is a simulated scan with its noise-free intensities: datasets ``patterns`` (counts), ``expected`` (fraction of the
-beam) for the patterns ``expected_index``, ``labels``, ``mixed``, and the root attribute ``dose``. Its counts are
+SCAN.h5 is a simulated scan with its noise-free intensities: datasets ``patterns`` (counts), ``expected`` (fraction of
+the beam) for the patterns ``expected_index``, ``labels``, ``mixed``, and the root attribute ``dose``. Its counts are
 thinned binomially to the dose wanted (exact for Poisson counts) and the recipe stem4d-denoise is trained on them, with
 nothing else to learn from. Reported, for the model and for 20 principal components of the square-rooted counts (the
-patterns binned 2 x 2 for both): the mean squared error to the noise-free intensities, in counts and in square roots, and
-the adjusted Rand index of k-means (as many clusters as labels) against the labels, away from boundaries.
+patterns binned 2 x 2 for both): the mean squared error to the noise-free intensities, in counts and in square roots,
+and the adjusted Rand index of k-means (as many clusters as labels) against the labels, away from boundaries.
 """
 
 from __future__ import annotations

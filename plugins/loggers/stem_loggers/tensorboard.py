@@ -1,0 +1,58 @@
+"""Scalars and figures for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from stemcore import Logger
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+FOLDER = "tensorboard"
+
+
+class TensorBoardLogger(Logger):
+    """Event files in ``tensorboard/``: scalars and figures over optimizer steps, the recipe as text."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._writer: SummaryWriter | None = None
+
+    def start(self, recipe: Mapping[str, Any], columns: Sequence[str], step: int) -> None:
+        """Opens an event file. When going on from ``step``, TensorBoard hides what older files hold after it."""
+        self.finish("restarted")
+        purge = step + 1 if step > 0 else None
+        self._writer = SummaryWriter(str(self.directory / FOLDER), purge_step=purge)
+        if step == 0:
+            text = json.dumps(recipe, indent=2, default=str)
+            # Four spaces in front make it a code block in TensorBoard's markdown.
+            self._writer.add_text("recipe", "\n".join(f"    {line}" for line in text.splitlines()), 0)
+
+    def log(self, values: Mapping[str, float], *, step: int, epoch: int) -> None:
+        """Adds scalars, and the epoch as a scalar of its own."""
+        writer = self._open()
+        for name, value in values.items():
+            writer.add_scalar(name, value, step)
+        writer.add_scalar("epoch", epoch, step)
+        writer.flush()
+
+    def figure(self, name: str, drawing: Drawing, *, step: int) -> None:
+        """Adds a figure as an image. It stays open: other loggers may draw it too."""
+        self._open().add_figure(name, drawing, step, close=False)
+
+    def finish(self, status: str) -> None:
+        """Closes the event file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _open(self) -> SummaryWriter:
+        if self._writer is None:
+            raise RuntimeError("log() or figure() before start()")
+        return self._writer

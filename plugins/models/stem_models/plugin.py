@@ -1,0 +1,16 @@
+"""The built-in networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_models() -> Mapping[str, str]:
+    """Autoencoders of diffraction patterns."""
+    return {
+        "conv_autoencoder": "stem_models.conv_autoencoder:ConvAutoencoder",
+        "resnet_autoencoder": "stem_models.resnet_autoencoder:ResnetAutoencoder",
+    }
