@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from stemcore.data.chain import Chain
 from stemcore.data.intake import Findings, Intake, physical, suspect
 from stemcore.data.loader import ordered_batches, prefetch, to_tensors
 from stemcore.data.pipeline import Pipeline
-from stemcore.errors import UserError
+from stemcore.errors import Problem, UserError
 from stemcore.files import write_atomically
 from stemcore.progress import Reporter
 
@@ -36,12 +36,14 @@ def fit(
     describe: Mapping[str, Any],
     device: torch.device,
     reporter: Reporter,
+    checked: Sequence[tuple[Dataset, np.ndarray]] = (),
 ) -> None:
     """Checks the training items and fits every transform that has to be, in chain order, on them alone.
 
     The first fitted transform of every chain is fitted in one pass, which checks the values too; one fitted transform
-    behind another takes a further pass. The result is cached under the fingerprint of the data, the split and the
-    recipe's transforms, in the user's cache folder (or ``STEM_CACHE_DIR``).
+    behind another takes a further pass. ``checked`` are items to be checked besides, those of validation: a value that
+    would end the run after its first epoch ends it before. The result is cached under the fingerprint of the data, the
+    split and the recipe's transforms, in the user's cache folder (or ``STEM_CACHE_DIR``).
 
     Raises:
         UserError: if values are invalid and the recipe does not say what to do with them, or if the data cannot be
@@ -52,14 +54,46 @@ def fit(
     passes = max([sum(t.fitted for t in c.transforms()) for c in chains.values()], default=0)
     if not passes and not checks:
         return
-    cache = _cache_file(dataset, train, describe)
+    also = checked if checks else ()
+    cache = _cache_file([(dataset, train), *also], describe)
     if _restore(pipeline, cache):
         log.info("transforms taken from the cache (%s)", cache)
         return
+    findings = _findings(pipeline.intake, dataset) if checks else []
+    problems = _check(pipeline.intake, dataset, also, findings, device, reporter)
     for number in range(max(passes, 1)):
         title = "fitting transforms" if passes else "checking values"
-        _one_pass(pipeline.intake, chains, dataset, train, number, device, reporter, title)
+        seen = findings if number == 0 else []
+        _one_pass(pipeline.intake, chains, dataset, train, number, seen, device, reporter, title)
+        problems += [p for f in seen if (p := f.problem())]
+        if problems:
+            raise UserError(*problems)
+        for name, steps in _fitted(chains, number).items():
+            chains[name].transforms()[steps[0]].finish()
     _store(pipeline, cache)
+
+
+def _findings(intake: Intake, dataset: Dataset) -> list[Findings]:
+    where = ", ".join(str(file) for file in dataset.files) or "data"
+    return [Findings(spec, where) for spec in intake.stored.values() if suspect(spec)]
+
+
+def _check(
+    intake: Intake,
+    dataset: Dataset,
+    others: Sequence[tuple[Dataset, np.ndarray]],
+    findings: list[Findings],
+    device: torch.device,
+    reporter: Reporter,
+) -> list[Problem]:
+    """Looks at the values of other items: those of ``dataset`` itself are added to its ``findings``, the problems of
+    other data sets are returned."""
+    problems: list[Problem] = []
+    for other, indices in others:
+        mine = findings if other is dataset else _findings(intake, other)
+        _one_pass(intake, {}, other, indices, 0, mine, device, reporter, "checking values")
+        problems += [p for f in mine if other is not dataset and (p := f.problem())]
+    return problems
 
 
 def _one_pass(
@@ -68,27 +102,29 @@ def _one_pass(
     dataset: Dataset,
     train: np.ndarray,
     number: int,
+    findings: Sequence[Findings],
     device: torch.device,
     reporter: Reporter,
     title: str,
 ) -> None:
-    fitting = {n: f for n, c in chains.items() if (f := [i for i, t in enumerate(c.transforms()) if t.fitted][number:])}
-    findings = [Findings(f) for f in intake.stored.values() if suspect(f) and number == 0 and intake.invalid == "error"]
+    """Shows every item to the ``findings`` and to the fitted transform ``number`` of each chain."""
+    fitting = _fitted(chains, number)
     lenient = Intake(intake.stored, "clip" if intake.invalid == "error" else intake.invalid)
     with reporter.task(title, len(train)) as task, torch.no_grad():
         for rows in prefetch(ordered_batches(dataset, train, batch_items(dataset))):
             batch = {n: t.to(device, non_blocking=True) for n, t in to_tensors(rows).items()}
             for finding in findings:
-                finding.look(physical(finding.spec, batch[finding.spec.name]), batch["index"])
+                if finding.spec.name in batch:
+                    finding.look(physical(finding.spec, batch[finding.spec.name]), batch["index"])
             batch = lenient(batch)
             for name, steps in fitting.items():
                 _update(chains[name], steps[0], batch[name], batch.get("mask") if name == "input" else None)
             task.advance(len(rows["index"]))
-    problems = [p for f in findings if (p := f.problem())]
-    if problems:
-        raise UserError(*problems)
-    for name, steps in fitting.items():
-        chains[name].transforms()[steps[0]].finish()
+
+
+def _fitted(chains: Mapping[str, Chain], number: int) -> dict[str, list[int]]:
+    """The places of the fitted transforms in each chain, from the ``number``-th on."""
+    return {n: f for n, c in chains.items() if (f := [i for i, t in enumerate(c.transforms()) if t.fitted][number:])}
 
 
 def _update(chain: Chain, last: int, x: Tensor, mask: Tensor | None) -> None:
@@ -110,9 +146,11 @@ def batch_items(dataset: Dataset) -> int:
     return max(1, min(1024, PASS_BYTES // max(1, item)))
 
 
-def _cache_file(dataset: Dataset, train: np.ndarray, describe: Mapping[str, Any]) -> Path:
-    digest = hashlib.sha256(dataset.fingerprint().encode())
-    digest.update(np.ascontiguousarray(train).tobytes())
+def _cache_file(read: Sequence[tuple[Dataset, np.ndarray]], describe: Mapping[str, Any]) -> Path:
+    digest = hashlib.sha256()
+    for dataset, indices in read:
+        digest.update(dataset.fingerprint().encode())
+        digest.update(np.ascontiguousarray(indices).tobytes())
     digest.update(repr(sorted(describe.items())).encode())
     root = Path(os.environ[CACHE]) if os.environ.get(CACHE) else user_cache_path("stemcore")
     return root / "fits" / f"{digest.hexdigest()}.pt"

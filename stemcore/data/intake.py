@@ -41,6 +41,7 @@ class Findings:
     """What a pass over the data found wrong with a field, by kind."""
 
     spec: FieldSpec
+    where: str = "data"
     values: dict[str, int] = field(default_factory=dict)
     items: int = 0
     first: int | None = None
@@ -71,7 +72,7 @@ class Findings:
         what = " and ".join(f"{n:,} {name}" for name, n in self.values.items())
         return Problem(
             f"{what} values in {self.items:,} items of '{self.spec.name}', first in item {self.first}",
-            "data",
+            self.where,
             "set data.invalid to 'mask' (leave these values out of every loss and metric) or 'clip' "
             "(NaN and negative to the smallest valid value, infinity to the largest value of its item)",
         )

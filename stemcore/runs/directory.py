@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,11 +52,41 @@ def refuse_occupied(output: Path) -> None:
         raise UserError(
             "the output exists and is not an empty directory", where=str(output), hint="choose another --output"
         )
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        message = f"the output cannot be made: {above} is {'not writable' if above.is_dir() else 'a file'}"
+        raise UserError(message, where=str(output), hint="choose another --output")
+
+
+@contextmanager
+def undone_if_wrong(directory: Path) -> Iterator[None]:
+    """Removes what a new run has written if its input turns out to be wrong before its first epoch has ended: what
+    cannot be trained on leaves nothing behind."""
+    missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    try:
+        yield
+    except UserError:
+        if not _ended_an_epoch(directory):
+            for content in directory.iterdir() if directory.is_dir() else ():
+                shutil.rmtree(content) if content.is_dir() else content.unlink()
+            with suppress(OSError):  # a folder above in which another run has begun meanwhile stays
+                for folder in missing:
+                    folder.rmdir()
+        raise
+
+
+def _ended_an_epoch(directory: Path) -> bool:
+    summary = directory / SUMMARY
+    return summary.is_file() and bool(json.loads(summary.read_text(encoding="utf-8"))["final"])
 
 
 def begin(directory: Path, parts: Parts, device: str) -> None:
     """Writes what is known before training."""
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the output cannot be made: {error.strerror}"
+        raise UserError(message, where=str(directory), hint="choose another --output") from error
     write_text(directory / ENVIRONMENT, _json(environment(parts, device)))
     write_text(directory / RECIPE, parts.recipe.to_yaml())
 

@@ -74,9 +74,16 @@ def run(
     if overfit_batches:
         overfit(parts, overfit_batches)
     limits = TRIAL if fast_dev_run else Limits()
-    return _train(
-        parts, directory, reporter, limits=limits, start=start, start_from=init_from, overfit_batches=overfit_batches
-    )
+    with files.undone_if_wrong(directory):
+        return _train(
+            parts,
+            directory,
+            reporter,
+            limits=limits,
+            start=start,
+            start_from=init_from,
+            overfit_batches=overfit_batches,
+        )
 
 
 def overfit(parts: Parts, batches: int) -> None:
@@ -126,9 +133,17 @@ def _train(
         checkpoint.load_weights(resume["weights"], checkpoint.TRANSFORMS, pipeline, str(start_from))
     else:
         document = recipe.document()["data"]
-        described = {"transforms": document.get("transforms"), "invalid": recipe.data.invalid}
-        source = parts.sources.train
-        fit(pipeline, source.dataset, source.indices, describe=described, device=fabric.device, reporter=reporter)
+        described = {key: document.get(key) for key in ("train", "transforms", "invalid")}
+        source, held_out = parts.sources.train, parts.sources.val
+        fit(
+            pipeline,
+            source.dataset,
+            source.indices,
+            describe=described,
+            device=fabric.device,
+            reporter=reporter,
+            checked=[(held_out.dataset, held_out.indices)] if held_out is not None and not overfit_batches else [],
+        )
     first = fabric.global_rank == 0
     if resume is None and first:
         files.begin(directory, parts, parts.backend.describe())
