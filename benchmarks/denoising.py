@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--labels", default="labels", help="dataset of the labels to recover")
     parser.add_argument("--keep", type=Path, help="folder for the run; a temporary one by default")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes of the recipe")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts
-from stemcore.assemble.build import Term
+from stemcore.assemble.parts import Term
 from stemcore.assemble.sources import Source
 from stemcore.assemble.wiring import Tensors
 from stemcore.component.model import Model

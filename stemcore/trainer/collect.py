@@ -8,7 +8,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts
-from stemcore.assemble.build import Term
+from stemcore.assemble.parts import Term
 from stemcore.assemble.sources import Source, whole
 from stemcore.component.model import Model
 from stemcore.trainer.validate import evaluation, stored_batches

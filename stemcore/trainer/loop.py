@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ from stemcore.assemble.monitors import metric_names
 from stemcore.component.callback import Callback, State
 from stemcore.component.logger import Logger
 from stemcore.component.model import Model
-from stemcore.data.loader import batch_count, prefetch, to_tensors, training_batches
-from stemcore.data.order import Epoch, plan_epoch, restrict
 from stemcore.errors import Interrupted
 from stemcore.progress import Reporter, Task
 from stemcore.trainer import checkpoint
@@ -30,6 +28,7 @@ from stemcore.trainer.callbacks.keeper import LAST, Keeper
 from stemcore.trainer.callbacks.record import Record
 from stemcore.trainer.collect import collect
 from stemcore.trainer.engine import channels_last
+from stemcore.trainer.feed import Feed
 from stemcore.trainer.interrupt import Interrupt, interruptible
 from stemcore.trainer.meters import FiniteWatch, Meter
 from stemcore.trainer.optim import build_groups
@@ -79,14 +78,10 @@ class Trainer:
         self.reporter, self.stamp, self.limits = reporter, dict(stamp), limits
         self.recipe, self.config = recipe, config
         self.seed = recipe.seed
-        source = parts.sources.train
-        self.blocks = restrict(source.dataset.blocks(), source.indices)
-        fields = source.dataset.fields.values()
-        self.item_bytes = sum(f.size * np.dtype(f.dtype).itemsize for f in fields)
-        self.batches_per_epoch = self._cut(self._count(self._plan(0)))
+        self.feed = Feed(parts, fabric, limits.train_batches)
         accumulate = config.accumulate_grad_batches
         self.max_epochs = min(config.max_epochs, limits.epochs or config.max_epochs)
-        steps_per_epoch = -(-self.batches_per_epoch // accumulate)
+        steps_per_epoch = -(-self.feed.batches_per_epoch // accumulate)
         total_steps = min(self.max_epochs * steps_per_epoch, config.max_steps or self.max_epochs * steps_per_epoch)
 
         self.channels_last = channels_last(parts)
@@ -153,11 +148,10 @@ class Trainer:
         state, config, fabric = self.state, self.config, self.fabric
         accumulate = config.accumulate_grad_batches
         self.callbacks("on_epoch_start", state)
-        epoch = self._plan(state.epoch)
-        total = self.batches_per_epoch
+        total = self.feed.batches_per_epoch
         self.step.train()
         with self.reporter.task(f"epoch {state.epoch + 1}", total, done=self.batch) as task:
-            for rows in self._batches(epoch):
+            for rows in self.feed.batches(state.epoch, start=self.batch):
                 # The last window of an epoch may be shorter: its mean is over its own batches.
                 first = self.batch - self.batch % accumulate
                 window = min(accumulate, total - first)
@@ -268,44 +262,6 @@ class Trainer:
             reporter=self.reporter,
             limit=self.limits.val_batches,
         )
-
-    # ---------------------------------------------------------------- data
-
-    def _plan(self, epoch: int) -> Epoch:
-        data = self.recipe.data
-        sampler = data.sampler.build() if data.sampler is not None else None
-        return plan_epoch(
-            self.blocks,
-            seed=self.seed,
-            epoch=epoch,
-            item_bytes=self.item_bytes,
-            buffer_bytes=data.shuffle_buffer_mb * 1e6,
-            sampler=sampler,
-        )
-
-    def _count(self, epoch: Epoch) -> int:
-        return batch_count(epoch, self.recipe.data.batch_size, self.fabric.world_size, self.recipe.data.drop_last)
-
-    def _cut(self, batches: int) -> int:
-        return batches if self.limits.train_batches is None else min(batches, self.limits.train_batches)
-
-    def _batches(self, epoch: Epoch) -> Iterator[dict[str, Tensor]]:
-        """The rest of the epoch's batches, as stored, in host memory."""
-        data, fabric = self.recipe.data, self.fabric
-        pin = fabric.device.type == "cuda" if data.pin_memory == "auto" else bool(data.pin_memory)
-        rows = training_batches(
-            self.parts.sources.train.dataset,
-            epoch,
-            data.batch_size,
-            start=self.batch,
-            rank=fabric.global_rank,
-            world=fabric.world_size,
-            drop_last=data.drop_last,
-        )
-        tensors = (to_tensors(r, pin=pin) for r in rows)
-        source = prefetch(tensors) if data.num_workers else tensors
-        for _, batch in zip(range(self.batch, self.batches_per_epoch), source, strict=False):
-            yield batch
 
     # ---------------------------------------------------------------- around the loop
 

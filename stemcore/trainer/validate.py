@@ -12,8 +12,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from stemcore.assemble import Parts
-from stemcore.assemble.build import Term
 from stemcore.assemble.monitors import logged
+from stemcore.assemble.parts import Term
 from stemcore.assemble.sources import Source
 from stemcore.assemble.wiring import Tensors
 from stemcore.component.model import Model

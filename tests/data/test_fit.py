@@ -106,7 +106,9 @@ def test_invalid_values_are_counted_over_the_whole_split_or_left_out_of_the_fit(
 ) -> None:
     patterns = bundled_patterns()[:96].astype(np.float32)
     patterns[3, 2, 2], patterns[90, 1, 1], patterns[90, 1, 2] = np.nan, -5, -6
-    document = small(data={"train": {"type": "hdf5", "path": str(scan_file(patterns=patterns))}, "val": 0, "batch_size": 16})
+    document = small(
+        data={"train": {"type": "hdf5", "path": str(scan_file(patterns=patterns))}, "val": 0, "batch_size": 16}
+    )
     document["trainer"]["checkpoint"] = {"monitor": "train/loss"}
     document["data"]["transforms"]["input"] = ["log1p", "standardize"]
     with pytest.raises(UserError, match="1 NaN and 2 negative values in 2 items of 'input', first in item 3"):

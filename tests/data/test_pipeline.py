@@ -87,7 +87,9 @@ def test_an_unknown_space_lists_those_there_are() -> None:
 
 def test_counts_stay_exact_when_geometry_comes_first(counts: Tensor) -> None:
     pipeline = Pipeline(
-        Intake(DataSpec({"input": FIELD})), {"input": chain(("half", LeftHalf), ("log1p", Log))}, wanted=["target@physical"]
+        Intake(DataSpec({"input": FIELD})),
+        {"input": chain(("half", LeftHalf), ("log1p", Log))},
+        wanted=["target@physical"],
     )
     batch = pipeline({"input": counts.to(torch.uint16), "index": torch.arange(5)})
     assert torch.equal(batch["target@physical"], counts[..., :3])
@@ -97,7 +99,9 @@ def test_counts_stay_exact_when_geometry_comes_first(counts: Tensor) -> None:
 
 def test_geometry_behind_values_keeps_the_shapes_of_all_spaces_alike(counts: Tensor) -> None:
     pipeline = Pipeline(
-        Intake(DataSpec({"input": FIELD})), {"input": chain(("log1p", Log), ("half", LeftHalf))}, wanted=["target@physical"]
+        Intake(DataSpec({"input": FIELD})),
+        {"input": chain(("log1p", Log), ("half", LeftHalf))},
+        wanted=["target@physical"],
     )
     batch = pipeline({"input": counts, "index": torch.arange(5)})
     torch.testing.assert_close(batch["target@physical"], counts[..., :3])

@@ -90,7 +90,9 @@ def test_other_seeds_end_elsewhere(busy: dict[str, Any], tmp_path: Path) -> None
     assert not same(weights(first.directory), weights(second.directory))
 
 
-def test_killed_in_mid_epoch_a_run_resumes_to_equal_weights(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_killed_in_mid_epoch_a_run_resumes_to_equal_weights(
+    small: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     """kill -9 gives no chance to save: the run goes on from its last checkpoint, rows logged after it are dropped."""
     recipe = tmp_path / "recipe.yaml"
     document = small(trainer={"max_epochs": 4, "log_every_n_steps": 1})
@@ -106,7 +108,11 @@ def test_killed_in_mid_epoch_a_run_resumes_to_equal_weights(small: Callable[...,
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "summary.json").exists()
     done = subprocess.run(
-        [*command[:5], "--resume", str(tmp_path / "killed")], cwd=tmp_path, capture_output=True, text=True, env=os.environ
+        [*command[:5], "--resume", str(tmp_path / "killed")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ,
     )
     assert done.returncode == 0, done.stderr
     killed = weights(tmp_path / "killed")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from stemcore.assemble.build import Term
+from stemcore.assemble.parts import Term
 from stemcore.component.callback import Callback, State
 from stemcore.component.logger import Logger
 from stemcore.files import write_atomically
