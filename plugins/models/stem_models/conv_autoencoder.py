@@ -34,8 +34,8 @@ class ConvAutoencoder(Model):
             its pixels: far fewer parameters for large patterns).
         variational: whether the encoder gives a normal distribution (mu, logvar), from which latent is drawn in
             training; in evaluation latent is mu. Add the loss kl.
-        norm: normalisation in the residual blocks.
-        activation: activation in the residual blocks.
+        norm: normalisation of the convolutions' outputs.
+        activation: activation between convolutions.
         dropout: part of the feature values that are dropped before the neck in training.
         output: linear, or softplus for predictions that cannot be negative (without standardize).
 
