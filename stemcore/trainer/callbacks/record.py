@@ -40,7 +40,9 @@ class Record(Callback):
 
     def on_epoch_end(self, state: State) -> None:
         """Logs the epoch and draws what is due."""
-        self.scalars({n: v for n, v in state.metrics.items() if n not in ("epoch", "step")}, state)
+        values = {n: v for n, v in state.metrics.items() if n not in ("epoch", "step")}
+        self.scalars(values, state)
+        log.info("epoch %d, step %d: %s", state.epoch, state.step, ", ".join(f"{n} {v:.6g}" for n, v in values.items()))
         for term in self.figures:
             if term.every and state.epoch % term.every == 0:
                 self._draw(term, state)
