@@ -18,7 +18,7 @@ from typing import Any
 
 from stemcore.assemble import Parts
 from stemcore.component.callback import State
-from stemcore.errors import UserError
+from stemcore.errors import TrainingFailed, UserError
 from stemcore.files import write_text
 from stemcore.plugins import catalogue
 from stemcore.recipe import Recipe
@@ -81,9 +81,18 @@ def _ended_an_epoch(directory: Path) -> bool:
 
 
 def begin(directory: Path, parts: Parts, device: str) -> None:
-    """Writes what is known before training."""
+    """Claims the directory and writes what is known before training.
+
+    Raises:
+        UserError: if the directory cannot be made.
+        TrainingFailed: if another run has begun there since it was found to be free.
+    """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        if directory.exists() and any(directory.iterdir()):
+            raise FileExistsError
+        directory.mkdir(parents=True, exist_ok=directory.exists())
+    except FileExistsError:
+        raise TrainingFailed(f"{directory}: another run has just begun there; choose another --output") from None
     except OSError as error:
         message = f"the output cannot be made: {error.strerror}"
         raise UserError(message, where=str(directory), hint="choose another --output") from error

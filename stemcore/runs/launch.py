@@ -124,6 +124,7 @@ def _train(
 ) -> Run:
     recipe = parts.recipe
     fabric = launch(parts)
+    directory = Path(fabric.broadcast(str(directory)))  # named by the time, which is another one in each process
     model = parts.build_model()
     weights = (resume or start or {}).get("weights")
     if weights is not None:

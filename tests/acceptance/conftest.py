@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,3 +110,85 @@ def environment(**changes: str) -> Mapping[str, str]:
     """The environment of a process of its own: one thread, nothing of this checkout on the path."""
     inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     return {**inherited, "OMP_NUM_THREADS": "1", **changes}
+
+
+Built = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Builds the wheel of a project from a copy of its folder, so that nothing is written into the checkout."""
+    wheels: dict[str, Path] = {}
+
+    def build(project: Path) -> Path:
+        if str(project) not in wheels:
+            folder = tmp_path_factory.mktemp("build")
+            copied(project, folder / "source")
+            pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+            done(*pip, "--wheel-dir", folder, folder / "source")
+            wheels[str(project)] = next(folder.glob("*.whl"))
+        return wheels[str(project)]
+
+    return build
+
+
+def copied(project: Path, folder: Path) -> None:
+    """What a project is built from: its checkout without what tests, builds and runs have left in it."""
+    parts = ("stemcore", "plugins", "src", "pyproject.toml", "README.md", "LICENSE")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist", "tests")
+    folder.mkdir()
+    for part in (project / name for name in parts):
+        if part.is_dir():
+            shutil.copytree(part, folder / part.name, ignore=ignored)
+        elif part.is_file():
+            shutil.copyfile(part, folder / part.name)
+
+
+class Installed(NamedTuple):
+    """A virtual environment of its own, outside the checkout."""
+
+    folder: Path
+
+    @property
+    def site(self) -> Path:
+        return next(self.folder.glob("lib/python*/site-packages"))
+
+    def run(self, *args: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Runs a program of the environment."""
+        program, *rest = map(str, args)
+        command = [str(self.folder / "bin" / program), *rest]
+        options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 600}
+        cache = str(self.folder / "cache")
+        return subprocess.run(command, cwd=cwd, env=environment(STEM_CACHE_DIR=cache, **variables), **options)
+
+
+Environment = Callable[..., Installed]
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Makes a virtual environment with wheels in it.
+
+    Torch and the other dependencies are those of the environment that runs the tests: its site-packages are appended to
+    the path. An editable stemcore there works by a .pth file, which is not read from an appended folder.
+    """
+
+    def make(*wheels: Path) -> Installed:
+        made = Installed(tmp_path_factory.mktemp("venv"))
+        done(sys.executable, "-m", "venv", "--without-pip", made.folder)
+        python = made.folder / "bin" / "python"
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+        done(*pip, "--no-compile", *wheels)
+        others = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+        (made.site / "dependencies.pth").write_text("\n".join(others) + "\n")
+        where = made.run("python", "-c", "import stemcore; print(stemcore.__file__)", cwd=made.folder).stdout.strip()
+        assert Path(where).is_relative_to(made.folder), where
+        return made
+
+    return make
+
+
+def done(*command: object) -> None:
+    """Runs a program that must succeed."""
+    finished = subprocess.run([*map(str, command)], env=environment(), capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -15,6 +15,9 @@ import pytest
 import torch
 import yaml
 
+from stemcore.plugins import catalogue
+
+DATA_TERMS = ["mse", "l1", "huber", "ssim", "scale_aligned", "poisson_nll"]
 Refused = Callable[..., list[str]]
 Recipe = Callable[..., Path]
 Scan = Callable[..., Path]
@@ -127,7 +130,7 @@ def test_invalid_values_are_counted(on: Recipe, spoilt: Path, refused: Refused, 
     recipe = on(spoilt, data={"transforms": {"input": transforms}})
     one(
         refused("run", recipe),
-        "data: 3 NaN and 1 infinite and 2 negative values in 2 items of 'input', first in item 5",
+        "scan.h5: 3 NaN and 1 infinite and 2 negative values in 2 items of 'input', first in item 5",
         "set data.invalid to 'mask'",
         "'clip'",
     )
@@ -150,7 +153,7 @@ def test_invalid_values_in_validation_data_of_their_own(on: Recipe, scan_file: S
     patterns[3] = -1
     bad = scan_file("bad.h5", patterns=patterns)
     recipe = on(good, data={"val": {"type": "hdf5", "path": str(bad)}})
-    one(refused("run", recipe), "256 negative values in 1 items of 'input', first in item 3", "data.invalid")
+    one(refused("run", recipe), "bad.h5: 256 negative values in 1 items of 'input', first in item 3")
 
 
 def test_negative_integers(on: Recipe, scan_file: Scan, refused: Refused) -> None:
@@ -172,7 +175,8 @@ def test_invalid_values_can_be_clipped_or_masked(
 
 
 def test_what_is_masked_has_no_influence(on: Recipe, scan_file: Scan, stem: Callable[..., Any], folder: Path) -> None:
-    """Two scans that differ only under their mask give the same weights, bit for bit, and the same scores."""
+    """Two scans that differ only under their mask give the same weights, bit for bit, and the same scores, with every
+    shipped data term and metric."""
     rng = np.random.default_rng(1)
     mask = rng.random((64, 16, 16)) > 0.1
     clean = counts().astype(np.float32)
@@ -182,8 +186,8 @@ def test_what_is_masked_has_no_influence(on: Recipe, scan_file: Scan, stem: Call
         path = scan_file(f"{name}.h5", patterns=patterns)
         with h5py.File(path, "a") as file:
             file["mask"] = mask
-        losses = {"mse": {}, "l1": {}, "huber": {}, "ssim": {"weight": 0.1}}
-        metrics = {"psnr": {}, "ssim": {}, "mse": {}, "r2": {}, "log_correlation": {}, "weighted_mse": {}}
+        losses = {name: {"weight": 0.1} for name in DATA_TERMS}
+        metrics = {name: {} for name in catalogue().names("metric") if name != "expected_error"}
         recipe = on(path, train={"mask": "mask"}, data={"invalid": "mask"}, losses=losses, metrics=metrics)
         assert stem("run", recipe, "--output", name).code == 0
         checkpoint = torch.load(folder / name / "checkpoints/last.ckpt", weights_only=True)
@@ -219,12 +223,12 @@ def test_an_unreadable_chunk_in_the_middle(on: Recipe, damaged: Path, refused: R
     assert 24 <= int(line.split("pattern ")[1].split()[0]) < 32
 
 
-def test_an_unreadable_chunk_among_the_validation_items(on: Recipe, damaged: Path, refused: Refused) -> None:
-    for seed in range(20):  # until the bad chunk is not among the training items
-        order = np.random.default_rng([seed, 0x5EED]).permutation(8)
-        if 3 in order[:2]:
-            break
-    recipe = on(damaged, seed=seed, data={"val": 0.25, "split": "block"})
+def test_an_unreadable_chunk_among_the_validation_items(
+    on: Recipe, scan_file: Scan, damaged: Path, refused: Refused
+) -> None:
+    """Met after the first epoch's training: nothing is left of it, but folders that were there before."""
+    good = scan_file("good.h5", patterns=counts().astype(np.uint16))
+    recipe = on(good, data={"val": {"type": "hdf5", "path": str(damaged)}})
     one(refused("run", recipe, "--output", "out"), "(chunk 3) of dataset 'patterns' cannot be read")
     Path("runs").mkdir()
     Path("runs/empty").mkdir()
@@ -242,7 +246,7 @@ def test_unreadable_chunks_can_be_left_out(on: Recipe, damaged: Path, stem: Call
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("model.latent_dim=0", ["model.latent_dim: should be greater than or equal to 1, got 0"]),
+        ("model.latent_dim=0", ["model.latent_dim should be greater than or equal to 1, got 0"]),
         ("model.latent_dim=true", ["model.latent_dim", "integer", "got true"]),
         ('model.latent_dim="32"', ["model.latent_dim", "integer", 'got "32"']),
         ("model.latent_dim=3.5", ["model.latent_dim", "integer", "got 3.5"]),
@@ -259,13 +263,16 @@ def test_unreadable_chunks_can_be_left_out(on: Recipe, damaged: Path, stem: Call
         ("trainer.checkpoint.monitor=val/pnsr", ["nothing is logged as 'val/pnsr'", "did you mean 'val/psnr'?"]),
         (
             "trainer.early_stopping={monitor: val/ssim}",
-            ["trainer.early_stopping.monitor=val/ssim"[:22], "nothing is logged as 'val/ssim'"],
+            ["trainer.early_stopping", "nothing is logged as 'val/ssim'"],
         ),
         ("trainer.precision=8", ["trainer.precision", "16-mixed", "bf16-mixed"]),
         ("backend=cuda", ["backend 'cuda' is not available", "available here: cpu"]),
-        ("losses.kl={inputs: {mu: mean}}", ["loss 'kl' wants 'mean' (as 'mu'), which nobody provides", "prediction, latent"]),
+        ("losses.kl={inputs: {mu: mean}}", ["loss 'kl' wants 'mean' (as 'mu'), which nobody provides", "latent"]),
         ("losses.mse.inputs={prediction: predicton}", ["which nobody provides", "did you mean 'prediction'?"]),
-        ("losses.mse.inputs={predicted: prediction}", ["loss 'mse' has no input 'predicted'", "did you mean 'prediction'?"]),
+        (
+            "losses.mse.inputs={predicted: latent}",
+            ["loss 'mse' has no input 'predicted'", "did you mean 'prediction'?"],
+        ),
         ("losses.mse.inputs={target: target@sqrt}", ["there is no space '@sqrt'", "@physical"]),
         ("data.transforms.inputs=[log1p]", ["no field 'inputs' to transform", "did you mean 'input'?"]),
         ("model.latent_dim", ["an override without '='", "write KEY=VALUE"]),
@@ -321,12 +328,12 @@ def test_every_mistake_at_once_each_with_file_and_line(refused: Refused, folder:
     Path("mistaken.yaml").write_text(MISTAKES)
     lines = refused(verb, "mistaken.yaml", "metrics.pnsr={}")
     expected = {
-        5: "data.batch_size: should be a valid integer",
+        5: "data.batch_size should be a valid integer",
         6: "unknown key 'vall'; did you mean 'val'?",
-        9: "model.latent_dim: should be greater than or equal to 1, got 0",
-        11: "losses.mse.weight: should be greater than or equal to 0, got -1",
+        9: "model.latent_dim should be greater than or equal to 1, got 0",
+        11: "losses.mse.weight should be greater than or equal to 0, got -1",
         12: "unknown loss 'divergance'; did you mean 'divergence'?",
-        14: "trainer.max_epochs: should be a valid integer",
+        14: "trainer.max_epochs should be a valid integer",
     }
     for number, message in expected.items():
         assert any(line.startswith(f"mistaken.yaml:{number}: ") and message in line for line in lines), (message, lines)
@@ -459,7 +466,7 @@ def test_applying_to_data_that_do_not_fit(trained: Path, scan_file: Scan, refuse
     scan_file("wide.h5", patterns=counts(side=32).astype(np.uint16))
     for verb in (["encode", "out", "--out", "z.h5"], ["reconstruct", "out", "--out", "r.h5"], ["evaluate", "out"]):
         one(refused(*verb, "--data", "wide.h5"), "wide.h5", "shape (1, 32, 32)", "trained on (1, 64, 64)")
-        one(refused(*verb, "--data", "gone.h5"), "gone.h5: there is no such file", "did you mean wide.h5?"[:12])
+        one(refused(*verb, "--data", "gone.h5"), "gone.h5: there is no such file", "the folder has wide.h5")
 
 
 def test_applying_to_damaged_data_leaves_no_file(
@@ -467,8 +474,8 @@ def test_applying_to_damaged_data_leaves_no_file(
 ) -> None:
     good = scan_file("good.h5", patterns=counts().astype(np.uint16))
     assert stem("run", on(good), "--output", "out", "--fast-dev-run").code == 0
-    for verb in (["encode", "out", "--out", "z.h5"], ["encode", "out", "--out", "z.npz"], ["reconstruct", "out", "--out", "r.h5"]):
-        one(refused(*verb, "--data", damaged), "cannot be read", "pattern ")
+    for verb, file in (("encode", "z.h5"), ("encode", "z.npz"), ("reconstruct", "r.h5")):
+        one(refused(verb, "out", "--out", file, "--data", damaged), "cannot be read", "pattern ")
 
 
 def test_outputs_of_a_wrong_kind(trained: Path, refused: Refused) -> None:
@@ -483,7 +490,6 @@ def test_outputs_of_a_wrong_kind(trained: Path, refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["run", "small.yaml", "model.latent_dim=0"], ["model.latent_dim"]),
         (["run", "small.yaml", "data.train={type: hdf5, path: gone.h5}"], ["gone.h5: there is no such file"]),
         (["run", "small.yaml", "data.train={type: hdf5, path: flat.h5}"], ["standardize"]),
         (["rnu", "small.yaml"], ["unknown verb 'rnu'", "did you mean 'run'?"]),
@@ -491,7 +497,7 @@ def test_outputs_of_a_wrong_kind(trained: Path, refused: Refused) -> None:
 )
 def test_as_a_process(written: Recipe, scan_file: Scan, folder: Path, args: list[str], words: list[str]) -> None:
     """The same from a shell; only there can what libraries print on their own be seen."""
-    scan_file("flat.h5", patterns=np.full((64, 64, 64), 7, np.uint16))
+    scan_file("flat.h5", patterns=np.full((100, 64, 64), 7, np.uint16))
     written()
     before = sorted(folder.iterdir())
     done = subprocess.run(

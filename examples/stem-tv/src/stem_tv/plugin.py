@@ -1,0 +1,17 @@
+"""What this plugin offers, as import strings: nothing is imported before it is used."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_losses() -> dict[str, str]:
+    """A loss, which a recipe calls ``total_variation`` or ``tv/total_variation``."""
+    return {"total_variation": "stem_tv.losses:TotalVariation"}
+
+
+@hookimpl
+def stem_recipes() -> dict[str, str]:
+    """A recipe that uses it."""
+    return {"stem4d-tv": "stem_tv:recipes/stem4d-tv.yaml"}
