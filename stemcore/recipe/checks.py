@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from stemcore.errors import Problem, close_match
-from stemcore.recipe.document import Checkpointing, Recipe, TrainerConfig
+from stemcore.recipe.document import Recipe
 from stemcore.recipe.parts import Component
+from stemcore.recipe.sections import Checkpointing, TrainerConfig
 
 
 def has_validation(recipe: Recipe) -> bool:

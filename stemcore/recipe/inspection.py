@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import catalogue
 from stemcore.plugins.signature import CORE_KEYS, problems_of
-from stemcore.recipe.document import Section
 from stemcore.recipe.node import Node, Place, dotted
 from stemcore.recipe.parts import Component
+from stemcore.recipe.sections import Section
 from stemcore.recipe.slots import KEYED
 
 FAILED = object()

@@ -7,19 +7,11 @@ from typing import Any
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.recipe.checks import contradictions, has_validation, without_validation
-from stemcore.recipe.document import (
-    DataConfig,
-    FigureKeys,
-    GroupKeys,
-    Header,
-    LossKeys,
-    MetricKeys,
-    Recipe,
-    TrainerConfig,
-)
+from stemcore.recipe.document import Recipe
 from stemcore.recipe.inspection import FAILED, Inspection
 from stemcore.recipe.node import Node, Place
 from stemcore.recipe.parts import Component, FigureTerm, LossTerm, MetricTerm, OptimizerGroup
+from stemcore.recipe.sections import DataConfig, FigureKeys, GroupKeys, Header, LossKeys, MetricKeys, TrainerConfig
 from stemcore.recipe.slots import SECTIONS, is_groups
 
 _REQUIRED = ("data", "model", "losses", "optimizer")

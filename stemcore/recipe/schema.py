@@ -6,7 +6,7 @@ from typing import Any
 
 from stemcore.errors import UserError
 from stemcore.plugins import Entry, catalogue
-from stemcore.recipe.document import (
+from stemcore.recipe.sections import (
     DataConfig,
     FigureKeys,
     GroupKeys,

@@ -1,4 +1,4 @@
-"""A recipe as plain data and as YAML."""
+"""The parts of a recipe as plain data and as YAML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import yaml
 
-from stemcore.recipe.document import Recipe
 from stemcore.recipe.parts import Component, OptimizerGroup
 from stemcore.recipe.source import CoreLoader
 
@@ -27,44 +26,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def document(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data, defaults filled in."""
-    return {
-        "stem": recipe.stem,
-        "name": recipe.name,
-        "seed": recipe.seed,
-        "data": {name: _plain(getattr(recipe.data, name)) for name in type(recipe.data).model_fields},
-        "model": recipe.model.document(),
-        "losses": {
-            key: term.component.document(weight=_plain(term.weight), inputs=dict(term.inputs))
-            for key, term in recipe.losses.items()
-        },
-        "metrics": {
-            key: term.component.document(inputs=dict(term.inputs), every_n_steps=term.every_n_steps)
-            for key, term in recipe.metrics.items()
-        },
-        "optimizer": _optimizer(recipe.optimizer),
-        "scheduler": _plain(recipe.scheduler),
-        "trainer": recipe.trainer.model_dump(),
-        "backend": "auto" if recipe.backend is None else recipe.backend.document(),
-        "loggers": [logger.document() for logger in recipe.loggers],
-        "figures": {
-            key: term.component.document(inputs=dict(term.inputs), every_n_epochs=term.every_n_epochs)
-            for key, term in recipe.figures.items()
-        },
-        "callbacks": {key: callback.document() for key, callback in recipe.callbacks.items()},
-    }
-
-
-def to_yaml(recipe: Recipe) -> str:
-    """The recipe as YAML, keys in their usual order."""
-    head = f"# {recipe.name}: resolved, with every default written out. Running it again is the same run.\n"
-    return head + yaml.dump(
-        document(recipe), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+def as_yaml(document: dict[str, Any], head: str) -> str:
+    """A document as YAML behind a comment, keys in their order."""
+    return f"# {head}\n" + yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
     )
 
 
-def _optimizer(groups: dict[str, OptimizerGroup]) -> dict[str, Any]:
+def optimizer(groups: dict[str, OptimizerGroup]) -> dict[str, Any]:
     """One optimizer of everything is written as such, groups under their names."""
     only = groups.get("default")
     if len(groups) == 1 and only is not None and only.parameters is None and only.losses is None:
@@ -74,11 +43,12 @@ def _optimizer(groups: dict[str, OptimizerGroup]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a recipe as plain data."""
     if isinstance(value, Component):
         return value.document()
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     return value

@@ -180,7 +180,7 @@ def test_a_checkpoint_of_another_model_is_refused(small: Callable[..., dict[str,
     run(small(model={"latent_dim": 9}), output=tmp_path / "large", fast_dev_run=True, reporter=QUIET)
     mixed = tmp_path / "small" / "checkpoints" / "mixed.ckpt"
     mixed.write_bytes((tmp_path / "large" / "checkpoints" / "last.ckpt").read_bytes())
-    with pytest.raises(UserError, match="weights of another model: '.*' is .*, here"):
+    with pytest.raises(UserError, match=r"weights of another model: '.*' is .*, here"):
         run("whatever", resume=mixed, reporter=QUIET)
 
 

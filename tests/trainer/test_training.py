@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_term_and_items(
     small: Callable[..., Document], tmp_path: Path
 ) -> None:
     document = small(optimizer={"type": "sgd", "lr": 1e30}, trainer={"max_epochs": 3, "gradient_clip_val": None})
-    with pytest.raises(TrainingFailed, match="the loss is not finite: .*of the batch with items") as error:
+    with pytest.raises(TrainingFailed, match=r"the loss is not finite: .*of the batch with items") as error:
         run(document, output=tmp_path / "run", reporter=QUIET)
     message = str(error.value)
     items = [int(i) for i in message.split("items ")[1].split(";")[0].split(", ")]

@@ -1,0 +1,158 @@
+"""The fixed parts of a recipe, checked strictly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, PlainValidator, WithJsonSchema
+
+from stemcore.recipe.parts import Component
+
+_PRECISIONS = {
+    **{"32": "32", "32-true": "32"},
+    **{"16": "16-mixed", "16-mixed": "16-mixed"},
+    **{"bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"},
+}
+
+
+class Section(BaseModel):
+    """A part of the recipe whose keys are the core's: strict, and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, Component):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1:
+        return float(value)
+    raise ValueError("should be a share of the training data, at least 0 and less than 1, or a data set")
+
+
+def _precision(value: Any) -> Any:
+    return _PRECISIONS.get(str(value), value)
+
+
+def _devices(value: Any) -> Any:
+    numbers = value if isinstance(value, list) else [value]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers)
+    if value == "auto" or (whole and not isinstance(value, list) and value >= 1):
+        return value
+    if whole and isinstance(value, list) and value and min(value) >= 0 and len(set(value)) == len(value):
+        return value
+    raise ValueError("should be auto, a number of devices, or a list of device numbers, each once")
+
+
+_AUTO_BOOL = {"anyOf": [{"type": "boolean"}, {"const": "auto"}]}
+Share = Annotated[Any, PlainValidator(_share), WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 1})]
+AtLeastOne = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Slot = Annotated[InstanceOf[Component], WithJsonSchema({})]
+Switch = Annotated[bool | Literal["auto"], WithJsonSchema(_AUTO_BOOL)]
+Precision = Annotated[Literal["32", "16-mixed", "bf16-mixed"], BeforeValidator(_precision)]
+Devices = Annotated[
+    Any,
+    PlainValidator(_devices),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    ),
+]
+
+
+class DataConfig(Section):
+    """Where the items come from, how they are split, and what happens to them on the way to the model."""
+
+    train: Slot
+    val: Share = Field(0.2, description="a share of the training data, or a data set of its own")
+    test: Share = Field(0.0, description="a share of the training data, or a data set of its own")
+    split: Literal["item", "block", "group"] = Field("item", description="what is kept together when data are split")
+    augment: list[Slot] = Field(default=[], description="random changes of the training batches, in order")
+    transforms: dict[str, list[Slot]] = Field(default={}, description="preprocessing of each field, in order")
+    batch_size: AtLeastOne = Field(128, description="items of a training batch, on each device")
+    eval_batch_size: AtLeastOne | None = Field(None, description="items of a batch elsewhere; null: batch_size")
+    sampler: Slot | None = Field(None, description="which items an epoch visits; null: every one once")
+    shuffle_buffer_mb: Finite = Field(256.0, gt=0, description="memory of the shuffle buffers, MB")
+    drop_last: bool = Field(False, description="leave out an epoch's last batch where it is short")
+    invalid: Literal["error", "clip", "mask"] = Field("error", description="what to do with NaN and negative counts")
+    num_workers: NotNegative = Field(1, description="threads that read ahead; 0 reads between the steps")
+    pin_memory: Switch = Field("auto", description="copy batches to a GPU from page-locked memory")
+    persistent_workers: bool = Field(True, description="accepted from older recipes: the reading threads always stay")
+
+
+class EarlyStopping(Section):
+    """Stops a run that no longer improves."""
+
+    monitor: str = Field("val/loss", description="the logged scalar that is watched")
+    patience: AtLeastOne = Field(10, description="epochs without improvement before the run stops")
+    min_delta: Finite = Field(0.0, ge=0, description="the least change that counts as an improvement")
+
+
+class Checkpointing(Section):
+    """Which states of a run are kept."""
+
+    monitor: str = Field("val/loss", description="the logged scalar whose best value best.ckpt holds")
+    every_n_epochs: NotNegative = Field(0, description="keep one checkpoint each n epochs besides; 0: none")
+    every_n_steps: NotNegative = Field(0, description="refresh last.ckpt also each n steps; 0: after each epoch")
+
+
+class TrainerConfig(Section):
+    """How long to train, in which precision, on what."""
+
+    max_epochs: AtLeastOne = Field(50, description="passes over the training data")
+    max_steps: AtLeastOne | None = Field(None, description="optimizer steps after which a run ends; null: no limit")
+    precision: Precision = Field("32", description="32, 16-mixed or bf16-mixed")
+    devices: Devices = Field("auto", description="auto, a number of devices, or their numbers")
+    num_nodes: AtLeastOne = Field(1, description="machines")
+    strategy: str = Field("auto", description="auto, ddp, fsdp, deepspeed: a strategy of Lightning Fabric")
+    accumulate_grad_batches: AtLeastOne = Field(1, description="batches whose gradients make one optimizer step")
+    gradient_clip_val: Finite | None = Field(None, gt=0, description="largest norm of the gradients; null: no limit")
+    early_stopping: EarlyStopping | None = Field(None, description="stop when a scalar no longer improves; null: never")
+    checkpoint: Checkpointing = Field(default=Checkpointing(), description="which states of the run are kept")
+    log_every_n_steps: AtLeastOne = Field(50, description="steps between two logged training losses")
+    val_every_n_epochs: AtLeastOne = Field(1, description="epochs between two validations")
+    compile: bool = Field(False, description="compile model and losses with torch.compile")
+    channels_last: Switch = Field("auto", description="the channels-last memory format; auto: where the backend gains")
+    profile: bool = Field(False, description="write a profile of the first steps")
+
+
+class Header(Section):
+    """The keys of a recipe that are not sections."""
+
+    stem: Literal[1] = Field(1, description="version of the recipe format")
+    name: str = Field(pattern=r"^\w[\w .+-]*$", max_length=100, description="names the folder of its runs")
+    seed: int = Field(42, ge=0, lt=2**32, description="of every random choice of the run")
+
+
+class LossKeys(Section):
+    """The core's keys beside a loss's own."""
+
+    weight: Annotated[Finite, Field(ge=0)] = Field(1.0, description="factor of this term in the total loss")
+    inputs: dict[str, str] = Field(default={}, description="the tensor to take for each parameter")
+
+
+class MetricKeys(Section):
+    """The core's keys beside a metric's own."""
+
+    inputs: dict[str, str] = Field(default={}, description="the tensor to take for each parameter")
+    every_n_steps: AtLeastOne | None = Field(None, description="compute it on training batches too, each n steps")
+
+
+class FigureKeys(Section):
+    """The core's keys beside a figure's own."""
+
+    inputs: dict[str, str] = Field(default={}, description="the array to take for each parameter")
+    every_n_epochs: NotNegative = Field(0, description="draw it each n epochs; 0: at the end alone")
+
+
+class GroupKeys(Section):
+    """The core's keys beside an optimizer's own."""
+
+    parameters: list[str] | None = Field(None, description="names of parameters it owns, * and ? allowed; null: all")
+    losses: list[str] | None = Field(None, description="losses that it minimises; null: all")
