@@ -20,7 +20,7 @@ from stemcore.cli.main import stem
 from stemcore.cli.verbs import VERBS
 from stemcore.component.kinds import KINDS
 from stemcore.plugins.catalogue import catalogue
-from stemcore.recipe import document as recipe
+from stemcore.recipe import sections as recipe
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/reference.py: change the docstrings, not this page. -->\n"
