@@ -24,12 +24,14 @@ class Interrupt:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Catches SIGINT and SIGTERM while training; only the main thread of a process can."""
+    """Catches SIGINT and SIGTERM while training; only the main thread of a process can. A signal that the process was
+    started to ignore (SIGINT, in the background of a shell) stays ignored."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before = {s: signal.signal(s, interrupt.handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    heard = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {s: signal.signal(s, interrupt.handle) for s in heard}
     try:
         yield interrupt
     finally:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -107,7 +108,10 @@ def test_broken_pipe_within_the_work_is_a_failure(stem, distribution):
 def test_interrupt_from_outside(distribution):
     distribution("stem-sole", {"sole": "sole_plugin"}, sole_verb("print('ready', flush=True); time.sleep(60)"))
     command = [sys.executable, "-m", "stemcore.cli", "sole"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # What runs in the background of a shell ignores SIGINT, and so would its children.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=heard, **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
