@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from stemcore.assemble import Parts, assemble
 from stemcore.assemble.sources import Source, Sources
 from stemcore.data.fit import fit
@@ -133,18 +135,7 @@ def _train(
     if resume is not None:
         checkpoint.load_weights(resume["weights"], checkpoint.TRANSFORMS, pipeline, str(start_from))
     else:
-        document = recipe.document()["data"]
-        described = {key: document.get(key) for key in ("train", "transforms", "invalid")}
-        source, held_out = parts.sources.train, parts.sources.val
-        fit(
-            pipeline,
-            source.dataset,
-            source.indices,
-            describe=described,
-            device=fabric.device,
-            reporter=reporter,
-            checked=[(held_out.dataset, held_out.indices)] if held_out is not None and not overfit_batches else [],
-        )
+        _fit_transforms(parts, fabric.device, reporter, check_held_out=not overfit_batches)
     first = fabric.global_rank == 0
     if resume is None and first:
         files.begin(directory, parts, parts.backend.describe())
@@ -161,28 +152,43 @@ def _train(
             "%s %s in %s on %s", "resuming" if resume else "training", recipe.name, directory, parts.backend.describe()
         )
         trainer = Trainer(parts, model, fabric, directory, loggers, reporter, stamp, limits)
-        status, reason = "failed", None
-        try:
-            state = trainer.fit(resume)
-            status, reason = "finished", state.stop_reason
-        except Interrupted as error:
-            status, reason = "interrupted", str(error)
-            raise Interrupted(
-                f"{error}; go on with: stem run {directory / files.RECIPE} --resume {directory}"
-            ) from None
-        except TrainingFailed as error:
-            reason = str(error)
-            raise TrainingFailed(
-                f"{error}; the last good checkpoint is {directory / files.CHECKPOINTS / LAST}"
-            ) from None
-        except BaseException as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            parts.sources.close()
-            if first:
-                _close(trainer, directory, parts, status, reason)
+        _follow(trainer, parts, directory, resume, first=first)
     return load_run(directory)
+
+
+def _fit_transforms(parts: Parts, device: torch.device, reporter: Reporter, *, check_held_out: bool) -> None:
+    document = parts.recipe.document()["data"]
+    source, held_out = parts.sources.train, parts.sources.val
+    fit(
+        parts.pipeline,
+        source.dataset,
+        source.indices,
+        describe={key: document.get(key) for key in ("train", "transforms", "invalid")},
+        device=device,
+        reporter=reporter,
+        checked=[(held_out.dataset, held_out.indices)] if held_out is not None and check_held_out else [],
+    )
+
+
+def _follow(trainer: Trainer, parts: Parts, directory: Path, resume: dict[str, Any] | None, *, first: bool) -> None:
+    """Trains, and writes down how it ended, whichever way it does."""
+    status, reason = "failed", None
+    try:
+        state = trainer.fit(resume)
+        status, reason = "finished", state.stop_reason
+    except Interrupted as error:
+        status, reason = "interrupted", str(error)
+        raise Interrupted(f"{error}; go on with: stem run {directory / files.RECIPE} --resume {directory}") from None
+    except TrainingFailed as error:
+        reason = str(error)
+        raise TrainingFailed(f"{error}; the last good checkpoint is {directory / files.CHECKPOINTS / LAST}") from None
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        parts.sources.close()
+        if first:
+            _close(trainer, directory, parts, status, reason)
 
 
 def _close(trainer: Trainer, directory: Path, parts: Parts, status: str, reason: str | None) -> None:
