@@ -97,3 +97,9 @@ def stem_recipes() -> Names:  # type: ignore[empty-body]
 @hookspec
 def stem_defaults() -> Mapping[str, Any]:  # type: ignore[empty-body]
     """Top-level recipe keys used where a recipe leaves them out, such as ``{"optimizer": {"type": ...}}``."""
+
+
+@hookspec
+def stem_examples() -> Names:  # type: ignore[empty-body]
+    """What contract checks need to know of a component: ``{"kind/name": "package.module:function"}``, see
+    ``stemcore.testing``."""

@@ -1,89 +1,78 @@
-"""What can be said of a component without data: for its author, before it is released."""
+"""What ``stem plugins check`` prints."""
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
 
-from stemcore.cli.recipes import recipe_text
-from stemcore.cli.verbs import refused
-from stemcore.component.kinds import KINDS
 from stemcore.errors import UserError, close_match
-from stemcore.plugins.catalogue import Catalogue, Entry
-from stemcore.plugins.discovery import cause_of
+from stemcore.progress import Reporter
+from stemcore.testing.candidates import of_distribution
+from stemcore.testing.outcome import Outcome, outcome_of
+
+Row = tuple[str, str, str, str]
+COLUMNS = ("component", "check", "result", "seen")
 
 
-@dataclass(frozen=True)
-class Result:
-    """A component (``kind/name``) or a plugin, and what is wrong with it."""
+def check_distribution(distribution: str, components: Sequence[str], reporter: Reporter) -> list[Outcome]:
+    """Puts the components of an installed distribution to their checks.
 
-    subject: str
-    failures: list[str]
-
-
-def check_distribution(known: Catalogue, distribution: str) -> list[Result]:
-    """Checks every component of a distribution; what kept its plugins from loading is a failure too.
+    Args:
+        distribution: its name.
+        components: ``kind/name`` of those that are wanted; all if there are none.
+        reporter: is told of each check that is made.
 
     Raises:
-        UserError: if no distribution of that name has plugins.
+        UserError: if no distribution of that name has plugins, or it has no such component.
     """
-    troubles = [*known.troubles, *refused(known)]
-    owners = {p.distribution for p in known.plugins} | {t.distribution for t in troubles}
-    wanted = {owner for owner in owners if _normal(owner) == _normal(distribution)}
-    if not wanted:
-        raise UserError(f"no distribution '{distribution}' has plugins here", hint=close_match(distribution, owners))
-    results = [Result(f"plugin '{t.plugin}'", [t.cause]) for t in troubles if t.distribution in wanted]
-    order = list(KINDS)
-    entries = sorted(
-        (e for e in known.entries if e.distribution in wanted), key=lambda e: (order.index(e.kind), e.name)
-    )
-    return results + [Result(f"{e.kind}/{e.name}", list(_failures(known, e))) for e in entries]
+    candidates = of_distribution(distribution)
+    known = [candidate.name for candidate in candidates]
+    if unknown := [name for name in components if name not in known]:
+        raise UserError(*(f"{distribution} has no component '{name}'; {close_match(name, known)}" for name in unknown))
+    if components:
+        candidates = [candidate for candidate in candidates if candidate.name in components]
+    pairs = [(candidate, check) for candidate in candidates for check in candidate.checks()]
+    found = []
+    with reporter.task("checks", len(pairs)) as task:
+        for candidate, check in pairs:
+            found.append(outcome_of(candidate, check))
+            task.advance()
+    return found
 
 
-def _failures(known: Catalogue, entry: Entry) -> Iterator[str]:
-    # Verbs and recipes are typed on the command line, where hyphens are usual.
-    pattern = r"[a-z][a-z0-9_-]*" if entry.kind in ("command", "recipe") else r"[a-z][a-z0-9_]*"
-    if not re.fullmatch(pattern, entry.name):
-        yield f"'{entry.name}' is not a lower_snake name"
-    if entry.kind == "recipe":
-        yield from _trial(lambda: recipe_text(entry))
-        return
-    imported: list[object] = []
-    yield from _trial(lambda: imported.append(known.load(entry)))
-    if not imported:
-        return
-    target = imported[0]
-    base = KINDS[entry.kind].base
-    if base and not _is_a(target, getattr(import_module("stemcore"), base), entry.kind):
-        yield f"it is not a stemcore.{base}"
-    if entry.kind == "command":
-        if not getattr(target, "help", None):
-            yield "it has no docstring"
-        return
-    # Not inspect.getdoc: a docstring inherited from the base class says nothing about this component.
-    if not inspect.cleandoc(getattr(target, "__doc__", None) or ""):
-        yield "it has no docstring"
-    yield from _trial(lambda: known.schema(entry))
+def rows(outcomes: Sequence[Outcome], verbose: bool) -> Iterator[Row]:
+    """A row for each failure, expected or not, and one that sums up the rest of each component; every check has its
+    own row where ``verbose``."""
+    for component, group in groupby(outcomes, key=lambda outcome: outcome.component):
+        listed = list(group)
+        told = [o for o in listed if verbose or o.status in ("failed", "expected")]
+        for outcome in told:
+            result = "FAILED" if outcome.status == "failed" else outcome.status
+            yield component, outcome.check, result, " ".join(outcome.message.split())
+        if not verbose:
+            passed, skipped = (sum(o.status == status for o in listed) for status in ("passed", "skipped"))
+            rest = f"{passed} passed" + (f", {skipped} do not apply" if skipped else "")
+            yield component, "the others" if told else "all", "ok", rest
 
 
-def _is_a(target: object, base: type, kind: str) -> bool:
-    if kind == "command":
-        return isinstance(target, base)
-    return inspect.isclass(target) and issubclass(target, base)
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """One line: how many checks of how many components, and what came of them."""
+    counts = {
+        status: sum(o.status == status for o in outcomes) for status in ("passed", "failed", "expected", "skipped")
+    }
+    parts = [f"{counts['passed']} checks passed", f"{counts['failed']} failed"]
+    if counts["expected"]:
+        parts.append(f"{counts['expected']} failed as expected")
+    components = len({outcome.component for outcome in outcomes})
+    return f"{', '.join(parts)}, {counts['skipped']} do not apply, over {components} components"
 
 
-def _trial(act: Callable[[], object]) -> Iterator[str]:
-    """What an attempt fails with, if it does."""
-    try:
-        act()
-    except UserError as error:
-        yield str(error)
-    except Exception as error:
-        yield cause_of(error)
-
-
-def _normal(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+def document(distribution: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The outcomes as plain data."""
+    fields = ("component", "check", "status", "message")
+    return {
+        "distribution": distribution,
+        "failed": sum(outcome.status == "failed" for outcome in outcomes),
+        "results": [{name: getattr(outcome, name) for name in fields} for outcome in outcomes],
+    }

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from stemcore.cli.options import progress
 from stemcore.cli.output import installed, show, show_json, show_table, stdout_kept_clean
 from stemcore.cli.verbs import refused
 from stemcore.component.kinds import KINDS
@@ -64,27 +65,35 @@ def show_plugin(json_before: bool, component: str, as_json: bool) -> None:
 
 @plugins.command("check")
 @click.argument("distribution", metavar="DIST")
+@click.argument("components", metavar="[KIND/NAME]...", nargs=-1)
+@click.option("-v", "--verbose", is_flag=True, help="Print a row for every check.")
 @_json
 @click.pass_obj
 @click.pass_context
-def check_plugin(ctx: click.Context, json_before: bool, distribution: str, as_json: bool) -> None:
-    """Check every component of an installed distribution, for its author; the exit code is 1 where one fails.
+def check_plugin(
+    ctx: click.Context,
+    json_before: bool,
+    distribution: str,
+    components: tuple[str, ...],
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Put the components of an installed distribution to the contract checks, for its author; the exit code is 1 where
+    one fails.
 
-    Each must be importable, be of its kind's base class, have a docstring and a lower_snake name, and take parameters
-    that a schema can be made of.
+    Each kind of component has promises of its own, such as that a loss has the gradient of its value, or that a data
+    set reads the same in any order. The same checks run under pytest, by stemcore.testing.contract_checks.
     """
-    from stemcore.cli.plugin_check import check_distribution
-
     with stdout_kept_clean():
-        results = check_distribution(installed(), distribution)
+        from stemcore.cli.plugin_check import COLUMNS, check_distribution, document, rows, summary
+
+        outcomes = check_distribution(distribution, components, progress())
     if as_json or json_before:
-        show_json({"distribution": distribution, "results": [asdict(result) for result in results]})
+        show_json(document(distribution, outcomes))
     else:
-        rows = [
-            (result.subject, "FAILED" if result.failures else "ok", "; ".join(result.failures)) for result in results
-        ]
-        show_table(("component", "result", "cause"), rows)
-    ctx.exit(1 if any(result.failures for result in results) else 0)
+        show_table(COLUMNS, list(rows(outcomes, verbose)))
+        show(summary(outcomes))
+    ctx.exit(1 if any(outcome.status == "failed" for outcome in outcomes) else 0)
 
 
 def _list(as_json: bool) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+CORE_VERBS = ("run", "validate", "recipes", "plugins", "schema", "encode", "reconstruct", "evaluate", "new")
+"""The verbs of the core, which a plugin cannot replace."""
+
 
 class Command(click.Command):
     """A click command: ``@click.command(cls=Command)``. A ``UserError`` that it raises becomes one line per problem

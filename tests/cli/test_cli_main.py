@@ -10,6 +10,7 @@ import pytest
 import stemcore
 from stemcore.cli.main import execute
 from stemcore.cli.verbs import VERBS
+from stemcore.component.command import CORE_VERBS
 
 HEAVY = ("torch", "lightning", "lightning_fabric", "pydantic", "numpy", "rich", "torchmetrics")
 
@@ -46,6 +47,10 @@ def test_help_names_every_verb_and_exit_code(args, capsys):
         assert about in shown
     assert "130 interrupted" in " ".join(shown.split())
     assert "_STEM_COMPLETE=bash_source" in shown
+
+
+def test_plugins_are_told_which_verbs_are_the_cores() -> None:
+    assert set(CORE_VERBS) == set(VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)

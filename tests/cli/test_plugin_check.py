@@ -6,7 +6,7 @@ import pytest
 
 from stemcore.cli.main import execute
 from stemcore.cli.plugin_check import check_distribution
-from stemcore.plugins.catalogue import catalogue
+from stemcore.progress import Reporter
 
 PLUGIN = """
 from stemcore import hookimpl
@@ -29,7 +29,11 @@ LOSSES = '''
 from stemcore import Loss
 
 class Good(Loss):
-    """Good."""
+    """Sum of the prediction.
+
+    Args:
+        eps: is not used.
+    """
     def __init__(self, *, eps: float = 0.0):
         super().__init__()
     def forward(self, prediction):
@@ -65,50 +69,79 @@ def faulty(distribution):
     return distribution("stem-check_me", {"check": "check_me.plugin"}, files)
 
 
+def failures(distribution: str, *components: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for outcome in check_distribution(distribution, components, Reporter()):
+        if outcome.status == "failed":
+            found.setdefault(outcome.component, {})[outcome.check] = outcome.message
+    return found
+
+
 def test_each_fault_is_found_and_named(faulty):
-    found = {result.subject: result.failures for result in check_distribution(catalogue(), "stem.Check-Me")}
-    assert found.pop("loss/good") == []
-    assert found.pop("optimizer/descent") == []
+    found = failures("stem.Check-Me")
     expected = {
-        "plugin 'check'": "there is no hook 'stem_modles'",
-        "loss/BadName": "'BadName' is not a lower_snake name",
-        "loss/gone": "has no attribute 'Gone'",
-        "loss/alien": "it is not a stemcore.Loss",
-        "loss/silent": "it has no docstring",
-        "loss/vague": "parameter 'eps' has no annotation",
-        "loss/grabbing": "takes (spec) by position, the core hands over nothing",
-        "loss/instance": "it is not a stemcore.Loss",
+        "plugin/check": ("check_loads", "there is no hook 'stem_modles'"),
+        "loss/BadName": ("check_name", "'BadName' is not a lower_snake name"),
+        "loss/gone": ("check_import_string", "has no attribute 'Gone'"),
+        "loss/alien": ("check_base_class", "it is not a subclass of stemcore.Loss"),
+        "loss/silent": ("check_docstring", "it has no docstring"),
+        "loss/vague": ("check_signature", "parameter 'eps' has no annotation"),
+        "loss/grabbing": ("check_signature", "takes (spec) by position, the core hands over nothing"),
+        "loss/instance": ("check_base_class", "it is not a subclass of stemcore.Loss"),
     }
-    assert set(found) == set(expected)
-    for subject, said in expected.items():
-        assert any(said in failure for failure in found[subject]), (subject, found[subject])
+    assert "loss/good" not in found
+    for component, (check, said) in expected.items():
+        assert said in found[component][check], (component, found[component])
 
 
 def test_exit_code_and_table(faulty, distribution, capsys):
-    assert execute(["plugins", "check", "stem-check-me"]) == 1
-    rows = [line.split(None, 2) for line in capsys.readouterr().out.splitlines()]
-    assert ["loss/good", "ok"] in rows
-    assert ["loss/silent", "FAILED", "it has no docstring"] in rows
+    assert execute(["-q", "plugins", "check", "stem-check-me"]) == 1
+    printed = capsys.readouterr()
+    rows = [line.split(None, 3) for line in printed.out.splitlines()]
+    assert rows[0] == ["component", "check", "result", "seen"]
+    assert ["loss/silent", "check_docstring", "FAILED", "it has no docstring"] in rows
+    assert any(row[:3] == ["loss/good", "all", "ok"] for row in rows)
+    assert " failed, " in printed.out.splitlines()[-1]
+    assert printed.err == ""
     fine = PLUGIN.split("@hookimpl")[0] + "@hookimpl\ndef stem_losses():\n    return {'good': 'check_me.losses:Good'}\n"
     distribution("stem-fine", {"fine": "fine_plugin"}, {"fine_plugin.py": fine})
     assert execute(["plugins", "check", "stem-fine"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["loss/good", "ok"]
+    assert ", 0 failed, " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_one_component_and_every_check_of_it(faulty, capsys):
+    assert execute(["-q", "plugins", "check", "stem-check-me", "loss/silent", "-v"]) == 1
+    rows = [line.split(None, 3)[:3] for line in capsys.readouterr().out.splitlines()[1:-1]]
+    assert {row[0] for row in rows} == {"loss/silent"}
+    assert ["loss/silent", "check_docstring", "FAILED"] in rows
+    assert ["loss/silent", "check_name", "passed"] in rows
+    assert ["loss/silent", "check_masks", "skipped"] in rows
+    assert execute(["plugins", "check", "stem-check-me", "loss/silnt"]) == 2
+    assert "no component 'loss/silnt'; did you mean 'loss/silent'" in capsys.readouterr().err
 
 
 def test_json_document(faulty, capsys):
     assert execute(["plugins", "check", "stem-check-me", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert {"subject": "loss/good", "failures": []} in document["results"]
+    assert document["failed"] == sum(result["status"] == "failed" for result in document["results"]) > 0
+    silent = {
+        "component": "loss/silent",
+        "check": "check_docstring",
+        "status": "failed",
+        "message": "it has no docstring",
+    }
+    assert silent in document["results"]
+    assert {"component": "loss/good", "check": "check_name", "status": "passed", "message": ""} in document["results"]
 
 
 def test_verbs_and_recipes_are_checked(lab):
-    found = {result.subject: result.failures for result in check_distribution(catalogue(), "stem-lab")}
-    assert found["command/measure"] == []
-    assert found["recipe/lab-recipe"] == []
-    assert any("not a stemcore.Command" in failure for failure in found["command/plain"])
-    assert any("no camera driver" in failure for failure in found["command/broken"])
-    assert any("cannot be read" in failure for failure in found["recipe/lost"])
-    assert found["plugin 'lab'"] == ["its verb 'run' is the core's and stays so"]
+    found = failures("stem-lab")
+    assert "command/measure" not in found
+    assert found.pop("plugin/lab", {}) == {}
+    assert "no stemcore.Command" in found["command/plain"]["check_base_class"]
+    assert "no camera driver" in found["command/broken"]["check_import_string"]
+    assert "cannot be read" in found["recipe/lost"]["check_file"]
+    assert "'run' is a verb of the core" in found["command/run"]["check_name_is_free"]
 
 
 def test_unknown_distribution_lists_those_there_are(lab, capsys):
@@ -117,8 +150,3 @@ def test_unknown_distribution_lists_those_there_are(lab, capsys):
     assert "no distribution 'zzz' has plugins here" in said
     assert "stem-lab" in said
     assert "stemcore" in said
-
-
-def test_built_in_plugins_pass():
-    failed = [result for result in check_distribution(catalogue(), "stemcore") if result.failures]
-    assert failed == []

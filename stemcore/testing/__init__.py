@@ -1,0 +1,39 @@
+"""The contract of plugins as checks, for their authors: one pytest case per component and promise.
+
+    from stemcore.testing import contract_checks
+
+    @contract_checks("stem_tv.plugin")
+    def test_contract(check):
+        check()
+
+The same checks run from the shell: ``stem plugins check DIST``. What a check needs to know of a component (a
+configuration, tensors, files) an example says, see :mod:`stemcore.testing.examples`.
+"""
+
+from stemcore.testing.examples import (
+    AugmentationExample,
+    CommandExample,
+    DatasetExample,
+    Example,
+    FigureExample,
+    LossExample,
+    MetricExample,
+    ModelExample,
+    RecipeExample,
+    TransformExample,
+)
+from stemcore.testing.pytest_cases import contract_checks
+
+__all__ = [
+    "AugmentationExample",
+    "CommandExample",
+    "DatasetExample",
+    "Example",
+    "FigureExample",
+    "LossExample",
+    "MetricExample",
+    "ModelExample",
+    "RecipeExample",
+    "TransformExample",
+    "contract_checks",
+]

@@ -1,0 +1,47 @@
+"""Building a component as the core would: what it is given by position comes from its example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from stemcore.testing.examples import AugmentationExample, ModelExample, TransformExample
+from stemcore.testing.promises import NotApplicable
+from stemcore.testing.standard import image_spec
+from stemcore.testing.subject import Subject
+
+TOTAL = 20
+"""Length of a run, in steps or epochs."""
+
+
+def built(subject: Subject) -> Any:
+    """The component of a subject, built as the core would build it."""
+    return subject.build(*given(subject))
+
+
+def given(subject: Subject) -> tuple[Any, ...]:
+    """What the core hands over by position to a component of its kind."""
+    kind = subject.kind
+    if kind == "transform":
+        return (subject.promised(TransformExample).spec or image_spec()["input"],)
+    if kind == "augmentation":
+        return (subject.promised(AugmentationExample).spec or image_spec(),)
+    if kind == "model":
+        return ((*subject.promised(ModelExample).specs, image_spec())[0],)
+    if kind == "optimizer":
+        return (parameters(),)
+    if kind == "scheduler":
+        return (torch.optim.SGD(parameters(), lr=0.1), TOTAL)
+    if kind == "weight_schedule":
+        return (TOTAL,)
+    if kind == "logger":
+        return (subject.folder,)
+    if kind in ("command", "recipe", "plugin"):
+        raise NotApplicable(f"a {kind} is not built")
+    return ()
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    """A matrix and a vector to be optimized."""
+    return [torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)), torch.nn.Parameter(torch.ones(3))]

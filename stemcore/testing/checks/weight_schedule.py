@@ -1,0 +1,1 @@
+"""What a weight_schedule promises."""

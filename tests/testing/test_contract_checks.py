@@ -1,0 +1,127 @@
+"""``contract_checks`` as a plugin's author uses it: in a test session of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stemcore import UserError
+from stemcore.testing import contract_checks
+
+PLUGIN = """
+from stemcore import hookimpl
+
+@hookimpl
+def stem_losses():
+    return {"square": "lab_square:Square", "summed": "lab_square:Summed"}
+
+@hookimpl
+def stem_examples():
+    return {"loss/square": "lab_square:square", "loss/summed": "lab_square:summed"}
+"""
+LOSSES = '''
+from stemcore import Loss
+from stemcore.testing import LossExample
+
+class Square(Loss):
+    """Mean of squares."""
+
+    def forward(self, prediction):
+        return prediction.square().mean()
+
+class Summed(Loss):
+    """Sum of squares."""
+
+    def forward(self, prediction):
+        return prediction.square().sum()
+
+def square(folder):
+    return LossExample(mean=True, zero={"prediction": 0 * __import__("torch").ones(2, 3)})
+
+def summed(folder):
+    return [LossExample(label="claims too much", mean=True), LossExample(mean=False)]
+'''
+TEST = """
+from stemcore.testing import contract_checks
+
+@contract_checks("lab_plugin", expected_failures={expected})
+def test_contract(check):
+    check()
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    (tmp_path / "lab_plugin.py").write_text(PLUGIN)
+    (tmp_path / "lab_square.py").write_text(LOSSES)
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    return tmp_path
+
+
+def session(lab: Path, expected: str = "None", *options: str) -> subprocess.CompletedProcess[str]:
+    (lab / "test_lab.py").write_text(TEST.replace("{expected}", expected))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options, "test_lab.py"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=lab, capture_output=True, text=True, check=False, env=environment)
+
+
+def results(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    found = re.findall(r"^(PASSED|FAILED|XFAIL|ERROR) test_lab.py::test_contract\[(\S+)\]", done.stdout, re.M)
+    return {case: status for status, case in found}
+
+
+def test_each_check_of_each_component_is_a_case(lab: Path) -> None:
+    done = session(lab)
+    found = results(done)
+    assert done.returncode == 1, done.stdout
+    failed = [case for case, status in found.items() if status == "FAILED"]
+    assert failed == ["loss/summed-check_mean_over_items"]
+    assert found["loss/square-check_gradient"] == found["plugin/lab_plugin-check_loads"] == "PASSED"
+    assert "claims too much: a batch gives" in done.stdout
+    assert "promised: Where its example says that it is a mean over items" in done.stdout
+    assert "pytest_cases.py" not in done.stdout  # the author sees what was seen, not our frames
+    assert "its example gives no reference" in done.stdout  # a skip says why
+
+
+def test_an_expected_failure_is_shown_with_its_reason(lab: Path) -> None:
+    done = session(lab, '{"summed": {"check_mean_over_items": "it is a sum"}}')
+    assert done.returncode == 0, done.stdout
+    assert results(done)["loss/summed-check_mean_over_items"] == "XFAIL"
+    assert "it is a sum (claims too much: a batch gives" in done.stdout
+
+
+def test_one_that_passes_after_all_fails(lab: Path) -> None:
+    known = '{"summed": {"check_mean_over_items": "it is a sum"}, "loss/square": {"check_scalar": "it is not"}}'
+    done = session(lab, known)
+    assert [case for case, status in results(done).items() if status == "FAILED"] == ["loss/square-check_scalar"]
+    assert "it passes, though its failure is expected (it is not): take that out" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"sqare": {}}, "no component 'sqare'; did you mean 'square'"),
+        ({"square": {"check_scaler": "?"}}, "no check 'check_scaler'; did you mean 'check_scalar'"),
+    ],
+)
+def test_misspelt_expectations_are_refused(lab: Path, monkeypatch, expected, said: str) -> None:
+    monkeypatch.syspath_prepend(lab)
+    with pytest.raises(UserError, match=re.escape(said)):
+        contract_checks("lab_plugin", expected_failures=expected)
+
+
+def test_a_plugin_that_cannot_be_imported_is_a_failing_case(lab: Path) -> None:
+    (lab / "lab_plugin.py").write_text("import detector_driver\n")
+    done = session(lab)
+    assert results(done)["plugin/lab_plugin-check_loads"] == "FAILED"
+    assert "No module named 'detector_driver'" in done.stdout
+
+
+def test_built_in_plugins_are_found_by_their_module() -> None:
+    cases = contract_checks("stem_losses.plugin").args[1]
+    assert {"loss/mse-check_gradient", "plugin/losses-check_loads"} <= {repr(case) for case in cases}
