@@ -13,5 +13,5 @@ class Sampler(ABC):
 
     @abstractmethod
     def epoch(self, blocks: Sequence[np.ndarray], rng: np.random.Generator) -> Sequence[np.ndarray]:
-        """The epoch's blocks, given all training blocks (arrays of item indices). Items may be left out or repeated.
-        ``rng`` is seeded by run and epoch."""
+        """The epoch's blocks, given all training blocks (arrays of item indices). Items may be left out or repeated;
+        epochs of different lengths are cut to the shortest of the run. ``rng`` is seeded by run and epoch."""

@@ -27,7 +27,10 @@ class Feed:
         self.dataset = parts.sources.train.dataset
         self.blocks = restrict(self.dataset.blocks(), parts.sources.train.indices)
         self.item_bytes = sum(f.size * np.dtype(f.dtype).itemsize for f in self.dataset.fields.values())
-        count = batch_count(self._plan(0), self.data.batch_size, fabric.world_size, self.data.drop_last)
+        # A sampler may choose more items in one epoch than in another: all are cut to the shortest, so that schedules
+        # and accumulation windows know where an epoch ends.
+        epochs = range(parts.recipe.trainer.max_epochs if self.data.sampler is not None else 1)
+        count = min(self._batch_count(epoch) for epoch in epochs)
         self.batches_per_epoch = count if limit is None else min(count, limit)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
@@ -47,6 +50,9 @@ class Feed:
         source = prefetch(tensors) if self.data.num_workers else tensors
         for _, batch in zip(range(start, self.batches_per_epoch), source, strict=False):
             yield batch
+
+    def _batch_count(self, epoch: int) -> int:
+        return batch_count(self._plan(epoch), self.data.batch_size, self.fabric.world_size, self.data.drop_last)
 
     def _plan(self, epoch: int) -> Epoch:
         sampler = self.data.sampler.build() if self.data.sampler is not None else None
