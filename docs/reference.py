@@ -1,4 +1,4 @@
-"""Writes the reference pages: components, recipe keys and command line, as they are installed here.
+"""Writes the reference pages from what is installed here: components, hooks, recipe keys, verbs, Python names, checks.
 
 python docs/reference.py            writes docs/reference/*.md
 python docs/reference.py --check    exits with 1 if one of them is out of date
@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+
+sys.path.insert(0, str(Path(__file__).parent))
+from _reference import checks, hooks, python_names
+from _reference.markup import paragraphs, table
 
 from stemcore.cli.component_page import document, type_in_words
 from stemcore.cli.main import stem
@@ -51,7 +55,14 @@ TYPES = {
 
 def pages() -> dict[str, str]:
     """The text of each page by its file name."""
-    return {"components.md": components(), "recipe-keys.md": recipe_keys(), "command-line.md": command_line()}
+    return {
+        "components.md": components(),
+        "hooks.md": hooks.page(NOTE),
+        "recipe-keys.md": recipe_keys(),
+        "command-line.md": command_line(),
+        "python.md": python_names.page(NOTE),
+        "checks.md": checks.page(NOTE),
+    }
 
 
 def components() -> str:
@@ -85,7 +96,7 @@ def recipe_keys() -> str:
             default = "**required**" if field.is_required() else _default(field.get_default())
             default = "the file's name" if key == "name" else default
             rows.append((f"`{key}`", words, default, field.description or "where the training data come from"))
-        parts.append(f"## {name}\n\n{_table(('key', 'type', 'default', 'about'), rows)}")
+        parts.append(f"## {name}\n\n{table(('key', 'type', 'default', 'about'), rows)}")
     return "\n".join(parts)
 
 
@@ -115,7 +126,7 @@ def _component(described: Mapping[str, Any]) -> str:
         for p in described["parameters"]
     ]
     if rows:
-        lines.append(_table(("parameter", "type", "default", "about"), rows))
+        lines.append(table(("parameter", "type", "default", "about"), rows))
     return "\n".join(lines)
 
 
@@ -124,11 +135,11 @@ def _verb(command: click.Command | None, name: str, above: click.Context) -> str
     with click.Context(command, info_name=name, parent=above) as context:
         usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
         depth = context.command_path.count(" ") + 1
-        lines = [f"{'#' * depth} {context.command_path}\n", f"```text\n{usage}\n```\n", _paragraphs(command.help or "")]
+        lines = [f"{'#' * depth} {context.command_path}\n", f"```text\n{usage}\n```\n", paragraphs(command.help or "")]
         records = [p.get_help_record(context) for p in command.params if isinstance(p, click.Option)]
         rows = [(f"`{flags}`", about) for flags, about in filter(None, records) if _own(flags)]
         if rows:
-            lines.append(_table(("option", "about"), rows))
+            lines.append(table(("option", "about"), rows))
         if isinstance(command, click.Group):
             lines += [_verb(command.commands[verb], verb, context) for verb in sorted(command.commands)]
     return "\n".join(lines)
@@ -138,19 +149,9 @@ def _own(flags: str) -> bool:
     return not any(common in flags.split() for common in ("--debug", "--quiet", "--help"))
 
 
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")) + "\n"
-
-
 def _default(value: Any) -> str:
     plain = value.model_dump() if hasattr(value, "model_dump") else value
     return f"`{json.dumps(plain)}`" if not isinstance(plain, Mapping) or not plain else "see below"
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(columns)]
-    lines += [["---"] * len(lines[0]), *([" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def main() -> int:

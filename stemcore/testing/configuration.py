@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from stemcore.plugins.signature import Schema
@@ -18,11 +19,20 @@ def filled_in(schema: Schema, config: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = schema.model.model_json_schema(by_alias=True)
     properties = whole.get("properties", {})
-    made = dict(config)
+    made = {key: _plain(value) for key, value in config.items()}
     for key in whole.get("required", ()):
         if key not in made:
             made[key] = _value(properties[key], whole.get("$defs", {}), key)
     return made
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, as a recipe has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def _value(schema: Mapping[str, Any], defs: Mapping[str, Any], key: str) -> Any:

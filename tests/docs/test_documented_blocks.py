@@ -3,7 +3,8 @@
 A fenced block is run by its language: ``console`` (lines after a ``$ command`` are what it prints, ``...`` standing for
 anything), ``python`` (pages share their names from block to block) and ``yaml`` (a recipe, or a part of one, which is
 laid over a shipped one). With ``title="path"`` a block is written to that file. A comment before a block changes that:
-``<!-- slow -->`` leaves it to ``-m slow``, ``<!-- exit 2 -->`` expects that code.
+``<!-- slow -->`` leaves it to ``-m slow``, ``<!-- exit 2 -->`` expects that code. Pages that begin with the same
+``<!-- desk: NAME -->`` go on in one folder, in the order of the navigation: together they build one thing.
 
 Training is cut short: ``--fast-dev-run`` is added to ``stem run`` (and few figures are drawn), or two epochs are set
 where pages are run with ``-m slow``.
@@ -162,25 +163,34 @@ def in_this_process(command: str) -> tuple[int, str]:
     return code, out.getvalue() + err.getvalue()
 
 
-def pages_with_blocks() -> list[Path]:
-    return [page for page in PAGES if any(b.language in ("console", "python", "yaml") for b in blocks(page))]
+def desks() -> dict[str, list[Path]]:
+    """The pages that have blocks, each by itself or together with those that share its desk."""
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    found: dict[str, list[Path]] = {}
+    for page in sorted(
+        PAGES, key=lambda page: navigation.find(page.relative_to(ROOT).as_posix().removeprefix("docs/"))
+    ):
+        if any(b.language in ("console", "python", "yaml") for b in blocks(page)):
+            shared = re.match(r"<!-- desk: (\w+) -->", page.read_text(encoding="utf-8"))
+            found.setdefault(shared[1] if shared else str(page.relative_to(ROOT)), []).append(page)
+    return found
 
 
-@pytest.mark.parametrize("page", pages_with_blocks(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_blocks_of_a_page_work(page: Path, desk: Path) -> None:
+@pytest.mark.parametrize("name", desks())
+def test_the_blocks_of_a_page_work(name: str, desk: Path) -> None:
     catalogue.cache_clear()
     runner = Page(desk, slow=False)
-    for block in blocks(page):
+    for block in (block for page in desks()[name] for block in blocks(page)):
         if not block.slow:
             runner.run(block)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", pages_with_blocks(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_all_blocks_of_a_page_work(page: Path, desk: Path) -> None:
+@pytest.mark.parametrize("name", desks())
+def test_all_blocks_of_a_page_work(name: str, desk: Path) -> None:
     catalogue.cache_clear()
     runner = Page(desk, slow=True)
-    for block in blocks(page):
+    for block in (block for page in desks()[name] for block in blocks(page)):
         runner.run(block)
 
 

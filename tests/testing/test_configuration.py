@@ -57,3 +57,8 @@ def test_what_is_required_gets_a_value_that_fits() -> None:
 def test_what_cannot_be_known_is_asked_for() -> None:
     with pytest.raises(NotApplicable, match=r"no value for its required key 'path' is known.*Field\(examples"):
         filled_in(schema(Mysterious), {})
+
+
+def test_paths_are_written_as_a_recipe_has_them(tmp_path) -> None:
+    made = filled_in(schema(Mysterious), {"path": tmp_path / "scan.h5"})
+    assert made == {"path": str(tmp_path / "scan.h5")}
