@@ -20,6 +20,7 @@ from stemcore.testing.examples import (
     MetricExample,
     ModelExample,
     RecipeExample,
+    SamplerExample,
     TransformExample,
 )
 from stemcore.testing.pytest_cases import contract_checks
@@ -34,6 +35,7 @@ __all__ = [
     "MetricExample",
     "ModelExample",
     "RecipeExample",
+    "SamplerExample",
     "TransformExample",
     "contract_checks",
 ]

@@ -47,10 +47,21 @@ class DatasetExample(Example):
 
     Attributes:
         broken: configurations of a missing, damaged or unfitting source by what is wrong: each must raise
-            ``UserError``.
+            ``UserError``. For a file or folder under ``path``, missing and damaged ones are made by the check.
     """
 
     broken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerExample(Example):
+    """A sampler.
+
+    Attributes:
+        blocks: training blocks that it is made for, arrays of item indices; 40 of 1 to 12 items by default.
+    """
+
+    blocks: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +70,7 @@ class TransformExample(Example):
 
     Attributes:
         spec: the field it is built for; images (1, 16, 16) by default.
-        batch: values of that field, (n, *shape), n at least 6; by default smooth positive images.
+        batch: stored values of that field, (n, *shape), n at least 6; by default smooth and positive ones.
         tolerance: of ``inverse(forward(x)) == x``, relative to the largest value; ``None`` for a value transform that
             loses information and whose inverse is only an estimate.
     """
@@ -75,7 +86,7 @@ class AugmentationExample(Example):
 
     Attributes:
         spec: the fields it is built for; by default images and a mask that is like them.
-        tensors: values of the fields.
+        tensors: stored values of the fields, (n, *shape); by default smooth and positive ones.
     """
 
     spec: DataSpec | None = None
@@ -178,6 +189,7 @@ class RecipeExample(Example):
 
 EXAMPLE_OF: dict[str, type[Example]] = {
     "dataset": DatasetExample,
+    "sampler": SamplerExample,
     "transform": TransformExample,
     "augmentation": AugmentationExample,
     "model": ModelExample,

@@ -23,6 +23,15 @@ def in_spawned_process(function: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
+def end_spawned_process() -> None:
+    """Ends the other process, whatever it is doing: who waits for it gets ``BrokenProcessPool``, and the next function
+    another process."""
+    process = _process()
+    _process.cache_clear()
+    for worker in list((process._processes or {}).values()):
+        worker.kill()
+
+
 def unpickle(data: bytes) -> str:
     """What goes wrong when the other process unpickles ``data``; empty if nothing does."""
     try:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stemcore.assemble.wiring import SPECIAL, signature_of
 from stemcore.component.fields import DataSpec, FieldSpec
 from stemcore.data.chain import Chain, Values
 from stemcore.testing.promises import NotApplicable
+from stemcore.testing.standard_model import standard_model
 
 ITEMS = 8
 LATENT = 6
@@ -86,10 +87,8 @@ def standard_tensors(items: int = ITEMS, spec: DataSpec | None = None) -> dict[s
 def special(spec: DataSpec | None = None) -> dict[str, Any]:
     """What a component may name besides tensors."""
     spec = spec or image_spec()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
     transforms = Values(Chain(spec["input"])) if "input" in spec else None
+    model = standard_model(spec, LATENT)
     return {"model": model, "transforms": transforms, "progress": 0.5, "spec": spec, "history": HISTORY}
 
 
@@ -98,8 +97,8 @@ HISTORY = [
         "epoch": float(e),
         "train/loss": 1.0 / e,
         "val/loss": 1.1 / e,
-        "train/mse": 0.9 / e,
-        "val/mse": 1.0 / e,
+        "train/term": 0.9 / e,
+        "val/term": 1.0 / e,
         "lr": 1e-3,
     }
     for e in range(1, 6)
@@ -108,25 +107,46 @@ HISTORY = [
 
 
 def arguments_of(
-    call: Callable[..., Any], own: Mapping[str, Any], spec: DataSpec | None = None, items: int = ITEMS
+    call: Callable[..., Any],
+    own: Mapping[str, Any],
+    spec: DataSpec | None = None,
+    items: int = ITEMS,
+    inputs: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for ``forward`` of a loss, ``update`` of a metric or ``draw`` of a figure: its example's
-    tensors, then the standard ones. An optional one that is neither is left out.
+    tensors, then the standard ones, in the shape of the example's. An optional one that is neither is left out.
+
+    Args:
+        call: what is to be called.
+        own: the example's tensors.
+        spec: of the standard tensors; by default images like those of the example.
+        items: number of standard items.
+        inputs: the component's own renaming, ``{parameter: name@space}``.
 
     Raises:
         NotApplicable: if it asks for a name that is not a standard one and has no example.
     """
+    spec = spec or _spec_like(own)
     standard = {**standard_tensors(items, spec), **special(spec)}
     given: dict[str, Any] = {}
     for name, optional in signature_of(call).items():
-        if name in own:
-            value = own[name]
+        source = (inputs or {}).get(name, name).partition("@")[0]
+        if name in own or source in own:
+            value = own[name] if name in own else own[source]
             given[name] = torch.as_tensor(value) if isinstance(value, np.ndarray) else value
-        elif name in standard and (name in SPECIAL or _fits(standard[name], own)):
-            given[name] = standard[name]
+        elif source in standard and (source in SPECIAL or _fits(standard[source], own)):
+            given[name] = standard[source]
         elif not optional:
-            raise NotApplicable(f"it asks for '{name}', which has no standard meaning: give an example of it")
+            raise NotApplicable(f"it asks for '{source}', which has no standard meaning: give an example of it")
     return given
+
+
+def _spec_like(own: Mapping[str, Any]) -> DataSpec:
+    """Images, in the shape of an example's where it gives some."""
+    images = image_spec()
+    given = (own[name] for name in ("input", "target", "prediction") if name in own)
+    shape = next((tuple(value.shape[1:]) for value in given if value.ndim > 1), None)
+    return images if shape is None else images.replacing(*(f.with_shape(shape) for f in images.values()))
 
 
 def _fits(standard: Tensor, own: Mapping[str, Any]) -> bool:

@@ -79,9 +79,14 @@ def test_an_error_of_the_component_is_a_failure_that_says_where() -> None:
     assert isinstance(seen.cause, KeyError)
 
 
-def test_examples_that_cannot_be_made_are_a_failure() -> None:
-    assert "its examples cannot be made: ZeroDivisionError" in made(by_label, lambda folder: [1 / 0]).message
-    assert "it has no examples" in made(by_label, lambda folder: []).message
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(lambda folder: [1 / 0], "ZeroDivisionError"), (lambda folder: [], "returned none")]
+)
+def test_examples_that_cannot_be_made_are_one_failure(wrong, said: str) -> None:
+    candidate = Candidate(ENTRY, wrong, {}, Given)
+    seen = {check.name: outcome_of(candidate, check) for check in candidate.checks()}
+    assert f"its examples cannot be made: {said}" in seen.pop("check_examples").message
+    assert {outcome.status for outcome in seen.values()} == {"skipped"}
 
 
 def test_an_example_of_another_kind_is_refused() -> None:

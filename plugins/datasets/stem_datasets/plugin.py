@@ -13,3 +13,13 @@ def stem_datasets() -> dict[str, str]:
         "tensor": "stem_datasets.tensor:TensorFile",
         "sample": "stem_datasets.sample:Sample",
     }
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """Small files of each layout, for contract checks."""
+    return {
+        "dataset/hdf5": "stem_datasets.examples:hdf5",
+        "dataset/tensor": "stem_datasets.examples:tensor",
+        "dataset/sample": "stem_datasets.examples:sample",
+    }

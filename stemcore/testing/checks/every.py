@@ -15,6 +15,7 @@ from stemcore.errors import UserError
 from stemcore.plugins.discovery import cause_of
 from stemcore.plugins.signature import Schema
 from stemcore.testing.building import built
+from stemcore.testing.examples import EXAMPLE_OF, Example
 from stemcore.testing.promises import EVERY, Broken, NotApplicable, ensure, promise
 from stemcore.testing.spawned import unpickle
 from stemcore.testing.subject import Subject
@@ -24,6 +25,13 @@ def _configurable(subject: Subject) -> Schema:
     if subject.kind == "command":
         raise NotApplicable("a verb is configured by its options")
     return subject.schema
+
+
+@promise("recipe")
+@promise(EVERY)
+def check_examples(subject: Subject) -> None:
+    """Its examples can be made, and are of its kind: without them the other checks cannot be made as they should."""
+    subject.promised(EXAMPLE_OF.get(subject.kind, Example))
 
 
 @promise(EVERY, once=True)

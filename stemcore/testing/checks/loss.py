@@ -25,7 +25,7 @@ class _Trial:
     def __init__(self, subject: Subject) -> None:
         self.example = subject.promised(LossExample)
         self.loss = subject.build()
-        self.arguments = arguments_of(self.loss.forward, self.example.tensors)
+        self.arguments = arguments_of(self.loss.forward, self.example.tensors, inputs=self.loss.inputs)
         self.tensors = {name: value for name, value in self.arguments.items() if isinstance(value, Tensor)}
         self.floating = [name for name, value in self.tensors.items() if value.is_floating_point()]
         wanted = self.example.gradient

@@ -10,7 +10,7 @@ from pydantic import Field, PlainSerializer
 from torch import Tensor
 
 from stemcore import Loss, Metric
-from stemcore.testing import LossExample
+from stemcore.testing import LossExample, MetricExample
 from tests.testing.mutation import Mutant, no_examples
 
 
@@ -153,12 +153,24 @@ class Licensed(Sound):
         self.licence = Licence()
 
 
+def no_file(folder):
+    return [LossExample(config={"power": float((folder / "power.txt").read_text())})]
+
+
+def of_another_kind(folder):
+    return [MetricExample()]
+
+
 def wrong_configuration(folder):
     return [LossExample(config={"power": -1.0})]
 
 
 SOUND = [(Sound, no_examples)]
 MUTANTS = [
+    Mutant("check_examples", Sound, "its examples cannot be made: FileNotFoundError", no_file, kind="loss"),
+    Mutant(
+        "check_examples", Sound, "its example is a MetricExample; a loss has LossExample", of_another_kind, kind="loss"
+    ),
     Mutant("check_name", Sound, "'MyLoss' is not a lower_snake name", kind="loss", name="MyLoss"),
     Mutant("check_import_string", "tests.testing.mutants.every:Gone", "has no attribute 'Gone'", kind="loss"),
     Mutant("check_import_string", "tests.testing.gone:Sound", "No module named", kind="loss"),

@@ -28,6 +28,7 @@ def own_path(folder):
 
 SOUND = [(RECIPE, no_examples), (BY_PATH, no_examples), (BY_PATH, own_path)]
 MUTANTS = [
+    Mutant("check_examples", RECIPE, "its examples cannot be made: ZeroDivisionError", lambda folder: [1 / 0]),
     Mutant("check_name", RECIPE, "'My_Recipe' is not such a name", name="My_Recipe"),
     Mutant("check_file", None, "cannot be read: FileNotFoundError"),
     Mutant("check_file", "- a list\n", "it is a list, not a mapping"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from stemcore import hookimpl
 
+STEM_API = "1.0"  # the version of the plugin API that this was written for
+
 
 @hookimpl
 def stem_losses() -> dict[str, str]:
@@ -15,3 +17,9 @@ def stem_losses() -> dict[str, str]:
 def stem_recipes() -> dict[str, str]:
     """A recipe that uses it."""
     return {"stem4d-tv": "stem_tv:recipes/stem4d-tv.yaml"}
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What contract checks need to know of the loss."""
+    return {"loss/total_variation": "stem_tv.examples:total_variation"}
