@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,10 +64,18 @@ class Pipeline(nn.Module):
         if bound:
             batch[TARGET] = batch["input"]
         if generator is not None:
-            before = batch["input"], batch.get(TARGET)
+            before = batch.get("input"), batch.get(TARGET)
             batch = self._augment(batch, generator, "corrupting")
-            changed = batch["input"] is not before[0] or batch.get(TARGET) is not before[1]
+            changed = batch.get("input") is not before[0] or batch.get(TARGET) is not before[1]
         return self._transform(batch, shared=bound and not changed)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Pipeline:
+        # Augmentations go to the device with the rest. They are not registered: what belongs to training alone has no
+        # place in the weights.
+        for augmentation in self.augmentations:
+            augmentation._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _augment(self, batch: dict[str, Tensor], generator: torch.Generator, kind: str) -> dict[str, Tensor]:
         for augmentation in self.augmentations:

@@ -170,3 +170,33 @@ def test_values_alone_skip_the_geometry(counts: Tensor) -> None:
     torch.testing.assert_close(values.inverse(half.log1p()), half)
     with pytest.raises(UserError, match="before those of values"):
         Values(chain(("log1p", Log), ("half", LeftHalf))).forward(half)
+
+
+class Stained(Augmentation):
+    """Adds a pattern of its own, kept in a buffer."""
+
+    kind = "corrupting"
+
+    def __init__(self, spec: DataSpec, *, fields: tuple[str, ...]) -> None:
+        super().__init__(spec, fields=fields)
+        self.register_buffer("stain", torch.ones(()))
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        return {name: x + self.stain for name, x in batch.items()}
+
+
+def test_data_without_a_main_field_are_augmented_too() -> None:
+    spec = DataSpec({name: FieldSpec(name, (3,)) for name in ("input_a", "input_b")})
+    augmentation = Stained(spec, fields=("input_a",))
+    pipeline = Pipeline(Intake(spec, "error"), {n: Chain(f) for n, f in spec.items()}, [augmentation])
+    stored = {"input_a": torch.zeros(2, 3), "input_b": torch.zeros(2, 3), "index": torch.arange(2)}
+    out = pipeline(stored, torch.Generator())
+    assert (out["input_a"].sum(), out["input_b"].sum()) == (6, 0)
+
+
+def test_augmentations_go_to_the_device_but_not_into_the_weights() -> None:
+    spec = DataSpec({"input": FIELD})
+    augmentation = Stained(spec, fields=("input",))
+    pipeline = Pipeline(Intake(spec, "error"), {"input": Chain(FIELD)}, [augmentation]).to("meta")
+    assert augmentation.stain.device.type == "meta"
+    assert not any("stain" in name for name in pipeline.state_dict())
