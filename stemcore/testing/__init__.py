@@ -12,10 +12,12 @@ configuration, tensors, files) an example says, see :mod:`stemcore.testing.examp
 
 from stemcore.testing.examples import (
     AugmentationExample,
+    CallbackExample,
     CommandExample,
     DatasetExample,
     Example,
     FigureExample,
+    LoggerExample,
     LossExample,
     MetricExample,
     ModelExample,
@@ -27,10 +29,12 @@ from stemcore.testing.pytest_cases import contract_checks
 
 __all__ = [
     "AugmentationExample",
+    "CallbackExample",
     "CommandExample",
     "DatasetExample",
     "Example",
     "FigureExample",
+    "LoggerExample",
     "LossExample",
     "MetricExample",
     "ModelExample",

@@ -150,6 +150,31 @@ class MetricExample(Example):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallbackExample(Example):
+    """A callback.
+
+    Attributes:
+        history: what each epoch of a run logs, by name; by default losses that fall and rise again.
+        model: makes the model of the run; by default a small autoencoder.
+    """
+
+    history: Sequence[Mapping[str, float]] = ()
+    model: Callable[[], Model] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerExample(Example):
+    """A logger.
+
+    Attributes:
+        read: what its record in a directory holds, one mapping per call of ``log`` in their order: ``step`` and the
+            scalars by name (those that it records).
+    """
+
+    read: Callable[[Path], Sequence[Mapping[str, float]]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FigureExample(Example):
     """A figure.
 
@@ -195,6 +220,8 @@ EXAMPLE_OF: dict[str, type[Example]] = {
     "model": ModelExample,
     "loss": LossExample,
     "metric": MetricExample,
+    "callback": CallbackExample,
+    "logger": LoggerExample,
     "figure": FigureExample,
     "command": CommandExample,
     "recipe": RecipeExample,

@@ -29,3 +29,22 @@ def stem_augmentations() -> dict[str, str]:
         "poisson": "stem_transforms.corrupting_augmentations:Poisson",
         "noise": "stem_transforms.corrupting_augmentations:Noise",
     }
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """Patterns, spectra and tables, for contract checks."""
+    return {
+        "transform/log1p": "stem_transforms.examples:values",
+        "transform/sqrt": "stem_transforms.examples:sqrt",
+        "transform/standardize": "stem_transforms.examples:standardize",
+        "transform/minmax": "stem_transforms.examples:values",
+        "transform/crop": "stem_transforms.examples:crop",
+        "transform/bin": "stem_transforms.examples:bin",
+        "transform/resize": "stem_transforms.examples:resize",
+        "transform/center": "stem_transforms.examples:center",
+        "augmentation/flip": "stem_transforms.examples:geometric",
+        "augmentation/rotate90": "stem_transforms.examples:geometric",
+        "augmentation/poisson": "stem_transforms.examples:poisson",
+        "augmentation/noise": "stem_transforms.examples:noise",
+    }

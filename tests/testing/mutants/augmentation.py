@@ -174,7 +174,8 @@ class InPlace(SoundNoise):
 
 class ScaledToTheSpread(SoundNoise):
     def noisy(self, x, generator):
-        return super().noisy(x, generator) * x.flatten(1).mean(1).std()
+        means = x.flatten(1).mean(1)
+        return super().noisy(x, generator) * (means - means.mean()).square().sum() / (len(x) - 1)
 
 
 class Squeezed(Sound):
