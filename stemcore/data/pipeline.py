@@ -73,7 +73,7 @@ class Pipeline(nn.Module):
         # Augmentations go to the device with the rest. They are not registered: what belongs to training alone has no
         # place in the weights.
         for augmentation in self.augmentations:
-            augmentation._apply(fn, recurse)
+            augmentation._apply(fn, recurse)  # type: ignore[no-untyped-call]
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
