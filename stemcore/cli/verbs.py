@@ -17,6 +17,7 @@ VERBS = {
     "validate": ("stemcore.cli.run:validate", "Check a recipe without training."),
     "recipes": ("stemcore.cli.recipes:recipes", "List, show and copy the recipes that are installed."),
     "plugins": ("stemcore.cli.plugins:plugins", "List, show and check the components that are installed."),
+    "new": ("stemcore.cli.new:new", "Write a plugin to begin with."),
     "schema": ("stemcore.cli.schema:schema", "Print the JSON Schema of recipes, for editors."),
     "encode": ("stemcore.cli.apply:encode", "Write the latents of every item."),
     "reconstruct": ("stemcore.cli.apply:reconstruct", "Write the reconstruction of every item, in physical units."),

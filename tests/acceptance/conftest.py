@@ -135,7 +135,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def copied(project: Path, folder: Path) -> None:
     """What a project is built from: its checkout without what tests, builds and runs have left in it."""
     parts = ("stemcore", "plugins", "src", "pyproject.toml", "README.md", "LICENSE")
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist", "tests")
+    left = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist")
+
+    def ignored(place: str, names: list[str]) -> set[str]:
+        # Tests stay behind, but for those that a template writes.
+        return left(place, names) | ({"tests"} if "template" not in Path(place).parts else set())
+
     folder.mkdir()
     for part in (project / name for name in parts):
         if part.is_dir():
@@ -152,6 +157,12 @@ class Installed(NamedTuple):
     @property
     def site(self) -> Path:
         return next(self.folder.glob("lib/python*/site-packages"))
+
+    def install(self, *wheels: Path) -> None:
+        """Puts wheels into it, without what they depend on."""
+        python = self.folder / "bin" / "python"
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+        done(*pip, "--no-compile", *wheels)
 
     def run(self, *args: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Runs a program of the environment."""
@@ -176,9 +187,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     def make(*wheels: Path) -> Installed:
         made = Installed(tmp_path_factory.mktemp("venv"))
         done(sys.executable, "-m", "venv", "--without-pip", made.folder)
-        python = made.folder / "bin" / "python"
-        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
-        done(*pip, "--no-compile", *wheels)
+        made.install(*wheels)
         others = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
         (made.site / "dependencies.pth").write_text("\n".join(others) + "\n")
         where = made.run("python", "-c", "import stemcore; print(stemcore.__file__)", cwd=made.folder).stdout.strip()
