@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from stemcore.component.transform import Transform as Transform
     from stemcore.component.weight_schedule import WeightSchedule as WeightSchedule
     from stemcore.errors import UserError as UserError
+    from stemcore.hookspecs import API_VERSION as API_VERSION
     from stemcore.hookspecs import hookimpl as hookimpl
+    from stemcore.plugins.deprecation import StemDeprecationWarning as StemDeprecationWarning
     from stemcore.recipe import Recipe as Recipe
     from stemcore.recipe import load_recipe as load_recipe
     from stemcore.runs import Run as Run
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "hookimpl": "stemcore.hookspecs",
+    "API_VERSION": "stemcore.hookspecs",
     "Dataset": "stemcore.component.dataset",
     "FieldSpec": "stemcore.component.fields",
     "DataSpec": "stemcore.component.fields",
@@ -55,6 +58,7 @@ _HOME = {
     "WeightSchedule": "stemcore.component.weight_schedule",
     "Command": "stemcore.component.command",
     "UserError": "stemcore.errors",
+    "StemDeprecationWarning": "stemcore.plugins.deprecation",
     "Recipe": "stemcore.recipe",
     "load_recipe": "stemcore.recipe",
     "run": "stemcore.runs",

@@ -8,6 +8,9 @@ from typing import Any
 import pluggy
 
 PROJECT = "stemcore"
+API_VERSION = "1.0"
+"""The version of the plugin API. A plugin may declare the one that it was written for, ``STEM_API = "1.0"`` beside its
+hooks: it is loaded where the first number is the same and the second is not above this one."""
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 

@@ -17,7 +17,9 @@ from pydantic_core import CoreSchema, to_jsonable_python
 from stemcore.cli.output import show, show_table
 from stemcore.cli.recipes import recipe_summary
 from stemcore.component.kinds import KINDS
+from stemcore.hookspecs import PROJECT
 from stemcore.plugins.catalogue import Catalogue, Entry
+from stemcore.plugins.deprecation import is_deprecated
 
 _BOUNDS = {
     "exclusiveMinimum": ">",
@@ -44,31 +46,46 @@ def document(known: Catalogue, entry: Entry) -> dict[str, Any]:
     Raises:
         UserError: if it cannot be imported, or its signature is not one of its kind.
     """
-    base = {**asdict(entry), "given": list(KINDS[entry.kind].given), "about": "", "parameters": []}
+    base = {
+        **asdict(entry),
+        "api_version": known.plugin_of(entry).api_version,
+        "given": list(KINDS[entry.kind].given),
+        "deprecated": None,
+        "about": "",
+        "parameters": [],
+    }
     if entry.kind == "recipe":
         return {**base, "about": recipe_summary(entry)}
     target = known.load(entry)
     if entry.kind == "command":
         return {**base, "about": inspect.cleandoc(getattr(target, "help", None) or "")}
-    model = known.schema(entry).model
+    signature = known.schema(entry)
+    model = signature.model
     schema = model.model_json_schema(schema_generator=_Lenient)
     parsed = docstring_parser.parse(inspect.getdoc(target) or "")
     about = "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
     properties, definitions = schema.get("properties", {}), schema.get("$defs", {})
     parameters = [
-        _parameter(field.alias or name, field, properties.get(field.alias or name, {}), definitions)
+        {
+            **_parameter(field.alias or name, field, properties.get(field.alias or name, {}), definitions),
+            "deprecated": signature.deprecations.get(field.alias or name),
+        }
         for name, field in model.model_fields.items()
     ]
-    return {**base, "about": about, "parameters": parameters, "schema": schema}
+    return {**base, "deprecated": signature.deprecated, "about": about, "parameters": parameters, "schema": schema}
 
 
 def page(described: Mapping[str, Any]) -> None:
     """Prints what :func:`document` found."""
     show(f"{described['kind']}/{described['name']}")
+    if described["deprecated"] is not None:
+        show(is_deprecated(described["deprecated"]))
     if described["about"]:
         show(f"\n{described['about']}")
     show("")
     show(f"plugin: {described['plugin']} ({described['distribution']} {described['version']})".replace(" )", ")"))
+    if described["distribution"] != PROJECT:  # what comes with the core is always written for its API
+        show(f"plugin API: {described['api_version'] or 'not declared'}")
     show(f"import: {described['target']}")
     if described["kind"] in ("recipe", "command"):
         return
@@ -78,7 +95,7 @@ def page(described: Mapping[str, Any]) -> None:
         return
     show("")
     rows = [
-        (p["name"], p["type"], "(required)" if p["required"] else json.dumps(p["default"]), p["description"])
+        (p["name"], p["type"], "(required)" if p["required"] else json.dumps(p["default"]), _about(p))
         for p in described["parameters"]
     ]
     show_table(("parameter", "type", "default", "about"), rows)
@@ -90,6 +107,12 @@ def _parameter(name: str, field: FieldInfo, node: Mapping[str, Any], definitions
     about = " ".join((field.description or "").split())
     words = type_in_words(node, definitions)
     return {"name": name, "type": words, "required": required, "default": default, "description": about}
+
+
+def _about(parameter: Mapping[str, Any]) -> str:
+    if parameter["deprecated"] is None:
+        return str(parameter["description"])
+    return "; ".join(filter(None, (is_deprecated(parameter["deprecated"]), parameter["description"])))
 
 
 def type_in_words(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

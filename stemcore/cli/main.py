@@ -13,6 +13,7 @@ from stemcore import __version__
 from stemcore.cli.failures import report, stdout_is_closed
 from stemcore.cli.options import common
 from stemcore.cli.verbs import Stem
+from stemcore.cli.warning_lines import warnings_in_lines
 
 EPILOG = """Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted.
 
@@ -44,7 +45,7 @@ def execute(args: Sequence[str]) -> int:
     """Runs one verb and returns the exit code; errors are printed on stderr, with their tracebacks if ``--debug``
     is among the arguments."""
     try:
-        with stem.make_context("stem", list(args)) as ctx:
+        with warnings_in_lines(), stem.make_context("stem", list(args)) as ctx:
             stem.invoke(ctx)
         sys.stdout.flush()
     except BrokenPipeError as error:

@@ -8,12 +8,15 @@ from typing import TypeVar
 
 import click
 
+from stemcore import __version__
 from stemcore.cli.options import progress
 from stemcore.cli.output import installed, show, show_json, show_table, stdout_kept_clean
 from stemcore.cli.verbs import refused
 from stemcore.component.kinds import KINDS
 from stemcore.errors import UserError, close_match
+from stemcore.hookspecs import API_VERSION
 from stemcore.plugins.catalogue import Entry
+from stemcore.plugins.inventory import Installed, inventory
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -36,7 +39,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def list_plugins(json_before: bool, as_json: bool) -> None:
-    """List every component, then the plugins that are broken or switched off."""
+    """List every component and every plugin, with what is wrong with those that are broken."""
     _list(as_json or json_before)
 
 
@@ -100,9 +103,13 @@ def _list(as_json: bool) -> None:
     known = installed()
     entries = [entry for kind in KINDS for entry in known.of_kind(kind)]
     troubles = [*known.troubles, *refused(known)]
+    found = inventory(known, troubles)
     if as_json:
         show_json(
             {
+                "stemcore": __version__,
+                "api_version": API_VERSION,
+                "plugins": [plugin.document() for plugin in found],
                 "components": [asdict(entry) for entry in entries],
                 "troubles": [asdict(trouble) for trouble in troubles],
                 "disabled": known.disabled,
@@ -110,11 +117,21 @@ def _list(as_json: bool) -> None:
         )
         return
     show_table(("kind", "name", "plugin", "distribution"), [_row(entry) for entry in entries])
+    show("")
+    show_table(("plugin", "distribution", "plugin API", "status"), [_plugin_row(plugin) for plugin in found])
     for trouble in troubles:
         show(f"broken: {trouble}")
+    for plugin in known.plugins:
+        for text in plugin.deprecations:
+            show(f"deprecated: {plugin.trouble(text)}")
     for name in known.disabled:
         show(f"switched off by STEM_DISABLE_PLUGINS: plugin '{name}'")
 
 
 def _row(entry: Entry) -> tuple[str, str, str, str]:
     return entry.kind, entry.name, entry.plugin, f"{entry.distribution} {entry.version}".rstrip()
+
+
+def _plugin_row(found: Installed) -> tuple[str, str, str, str]:
+    plugin = found.plugin
+    return plugin.name, f"{plugin.distribution} {plugin.version}".rstrip(), plugin.api_version or "-", found.status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from stemcore.component.kinds import KINDS
 from stemcore.errors import Problem, UserError, close_match
-from stemcore.plugins.discovery import Discovery, Trouble, cause_of, discover
+from stemcore.plugins.discovery import Discovery, Plugin, Trouble, cause_of, discover, is_strict
 
 if TYPE_CHECKING:
     from stemcore.plugins.signature import Schema
-
-STRICT = "STEM_STRICT"
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,8 @@ class Catalogue:
     """What the installed plugins offer.
 
     Args:
-        discovery: the plugins found. With ``STEM_STRICT=1`` in the environment any trouble among them is an error.
+        discovery: the plugins found. With ``STEM_STRICT=1`` in the environment any trouble among them is an error, and
+            so is a hook that is deprecated.
     """
 
     def __init__(self, discovery: Discovery) -> None:
@@ -48,6 +46,7 @@ class Catalogue:
         self.troubles: list[Trouble] = list(discovery.troubles)
         self.disabled = list(discovery.disabled)
         self.plugins = list(discovery.plugins)
+        self.left_out = list(discovery.left_out)
         for plugin in discovery.plugins:
             for kind in KINDS.values():
                 for name, target in plugin.offers.get(kind.hook, {}).items():
@@ -56,13 +55,18 @@ class Catalogue:
                         self.entries.append(Entry(kind.name, name, *who, target))
                     else:
                         cause = f"hook {kind.hook}: {name!r} -> {target!r} is not a name and 'package.module:Class'"
-                        self.troubles.append(Trouble(plugin.name, plugin.distribution, cause))
+                        self.troubles.append(plugin.trouble(cause))
         self.default_of: dict[str, str] = {}
         self.defaults = self._defaults()
         self._loaded: dict[Entry, Any] = {}
         self._schemas: dict[Entry, Schema] = {}
-        if self.troubles and os.environ.get(STRICT, "") not in ("", "0"):
-            raise UserError(*(Problem(t.cause, f"plugin '{t.plugin}' of {t.distribution}") for t in self.troubles))
+        if is_strict():
+            self._raise_troubles()
+
+    def _raise_troubles(self) -> None:
+        deprecated = [plugin.trouble(text) for plugin in self.plugins for text in plugin.deprecations]
+        if troubles := [*self.troubles, *deprecated]:
+            raise UserError(*(Problem(t.cause, f"plugin '{t.plugin}' of {t.distribution}") for t in troubles))
 
     def _defaults(self) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -71,11 +75,11 @@ class Catalogue:
             for key, value in plugin.offers.get("stem_defaults", {}).items():
                 if key in merged and merged[key] != value:
                     cause = f"its default for '{key}' contradicts that of plugin '{owner[key]}', which is used"
-                    self.troubles.append(Trouble(plugin.name, plugin.distribution, cause))
+                    self.troubles.append(plugin.trouble(cause))
                     continue
                 if not isinstance(key, str):
                     cause = f"hook stem_defaults: {key!r} is not a key of a recipe"
-                    self.troubles.append(Trouble(plugin.name, plugin.distribution, cause))
+                    self.troubles.append(plugin.trouble(cause))
                     continue
                 merged[key], owner[key] = value, plugin.name
         return merged
@@ -83,6 +87,10 @@ class Catalogue:
     def of_kind(self, kind: str) -> list[Entry]:
         """The entries of a kind, sorted by name."""
         return sorted((e for e in self.entries if e.kind == kind), key=lambda e: (e.name, e.plugin))
+
+    def plugin_of(self, entry: Entry) -> Plugin:
+        """The plugin that offers an entry."""
+        return next(plugin for plugin in self.plugins if plugin.name == entry.plugin)
 
     def names(self, kind: str) -> list[str]:
         """The bare names of a kind, sorted, each once."""

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from stemcore.component.kinds import Kind
 from stemcore.errors import Problem, UserError, close_match
+from stemcore.plugins.deprecation import deprecation_of
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, ser_json_inf_nan="constants")
 _PREFIX = "p_"
@@ -43,13 +44,18 @@ class Schema:
         kind: its kind, whose ``given`` positional parameters the core hands over.
         name: its name in a recipe.
 
+    Attributes:
+        deprecated: what to use in place of the component, null where it is not deprecated.
+        deprecations: the same for each of its parameters that is, by its name in a recipe.
+
     Raises:
         UserError: if the signature cannot be one of this kind; for the plugin's author.
     """
 
     def __init__(self, target: Callable[..., Any], kind: Kind, name: str) -> None:
         self.target, self.kind, self.name = target, kind, name
-        parameters = list(inspect.signature(target).parameters.values())
+        self.deprecated = deprecation_of(target)
+        parameters = list(_signature(target).parameters.values())
         own = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         hints = _hints(target, own)
         doc = docstring_parser.parse(inspect.getdoc(target) or "")
@@ -70,6 +76,9 @@ class Schema:
                 raise UserError(f"{kind.name} '{name}': the key '{p.name}' is the core's; rename the parameter")
             fields[_PREFIX + p.name] = _field(p.name, hints[p.name], p.default, described.get(p.name, ""))
         self.model: type[BaseModel] = create_model(f"{kind.name}_{name}", __config__=_CONFIG, **fields)
+        own_fields = self.model.model_fields.items()
+        advice = {f.alias or n: f.deprecation_message for n, f in own_fields}
+        self.deprecations: dict[str, str] = {n: text for n, text in advice.items() if text is not None}
 
     def validate(self, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[tuple[str | int, ...], Problem]]]:
         """Checks a configuration: the keyword arguments (defaults filled in, paths made absolute) and the problems,
@@ -80,13 +89,27 @@ class Schema:
             if not isinstance(error, ValidationError):
                 return {}, [((), Problem(str(error)))]
             return {}, problems_of(error, self.model, config)
-        return {n.removeprefix(_PREFIX): _absolute(getattr(model, n)) for n in self.model.model_fields}, []
+        values = vars(model)  # not getattr, by which pydantic warns of each deprecated field, set or not
+        return {n.removeprefix(_PREFIX): _absolute(values[n]) for n in self.model.model_fields}, []
 
     def document(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Keyword arguments as plain data under the names that a recipe uses."""
+        """Keyword arguments as plain data under the names that a recipe uses.
+
+        A deprecated parameter that has its default is left out: what is written can be read when it is gone, and does
+        not look as if somebody had set it.
+        """
         model = self.model.model_construct(**{_PREFIX + name: value for name, value in arguments.items()})
         dumped: dict[str, Any] = model.model_dump(mode="json", by_alias=True, warnings=False)
-        return dumped
+        return {name: value for name, value in dumped.items() if not self._is_unused(name, arguments)}
+
+    def _is_unused(self, alias: str, arguments: Mapping[str, Any]) -> bool:
+        if alias not in self.deprecations:
+            return False
+        name, field = next((n, f) for n, f in self.model.model_fields.items() if f.alias == alias)
+        if field.is_required():
+            return False
+        default = field.get_default(call_default_factory=True, validated_data={})
+        return bool(arguments.get(name.removeprefix(_PREFIX)) == _absolute(default))
 
     def build(self, *given: Any, **arguments: Any) -> Any:
         """The component."""
@@ -96,6 +119,15 @@ class Schema:
 def _field(name: str, annotation: Any, default: Any, description: str) -> tuple[Any, FieldInfo]:
     given = ... if default is inspect.Parameter.empty else default
     return annotation, Field(given, alias=name.rstrip("_"), title=name.rstrip("_"), description=description or None)
+
+
+def _signature(target: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a component. The decorator of PEP 702 wraps ``__new__``, behind which Python does not look for
+    ``__init__``."""
+    if inspect.isclass(target) and inspect.unwrap(target.__new__) is object.__new__ is not target.__new__:
+        whole = inspect.signature(target.__init__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+    return inspect.signature(target)
 
 
 def _hints(target: Callable[..., Any], parameters: list[inspect.Parameter]) -> dict[str, Any]:

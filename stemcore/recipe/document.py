@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from stemcore.errors import Problem
 from stemcore.recipe.node import Node, Place
 from stemcore.recipe.parts import Component, FigureTerm, LossTerm, MetricTerm, OptimizerGroup
 from stemcore.recipe.sections import DataConfig, TrainerConfig
@@ -13,11 +14,15 @@ from stemcore.recipe.writing import as_yaml, optimizer, plain
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe. Every component is found and its configuration valid; nothing is built yet."""
+    """A checked recipe. Every component is found and its configuration valid; nothing is built yet.
+
+    ``requires`` has the distributions of all its components, ``deprecations`` what in it will go away.
+    """
 
     stem: int
     name: str
     seed: int
+    requires: list[str]
     data: DataConfig
     model: Component
     losses: dict[str, LossTerm]
@@ -30,6 +35,7 @@ class Recipe:
     figures: dict[str, FigureTerm]
     callbacks: dict[str, Component]
     tree: Node = field(repr=False, compare=False)
+    deprecations: tuple[Problem, ...] = field(default=(), repr=False, compare=False)
 
     def document(self) -> dict[str, Any]:
         """The recipe as plain data, defaults filled in: reading it gives an equal recipe."""
@@ -37,6 +43,7 @@ class Recipe:
             "stem": self.stem,
             "name": self.name,
             "seed": self.seed,
+            "requires": list(self.requires),
             "data": {name: plain(getattr(self.data, name)) for name in type(self.data).model_fields},
             "model": self.model.document(),
             "losses": {

@@ -12,6 +12,7 @@ from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import Entry, catalogue
 from stemcore.plugins.signature import CORE_KEYS
 from stemcore.recipe.node import Node, Place, dotted, from_plain
+from stemcore.recipe.requires import KEY, merged, unmet
 from stemcore.recipe.slots import KEYED, is_groups, kind_at
 from stemcore.recipe.source import read_yaml
 
@@ -97,7 +98,7 @@ def _read(origin: Origin, stack: tuple[Path, ...], problems: list[Problem]) -> N
 def _extended(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[Problem]) -> Node:
     own = dict(root.value)
     extends = own.pop("extends", None)
-    merged = Node({}, root.where)
+    below = Node({}, root.where)
     fatal: list[Problem] = []
     for parent in _parents(extends, problems):
         try:
@@ -105,12 +106,14 @@ def _extended(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[
             if origin.path.resolve() in stack:
                 chain = " -> ".join(p.name for p in (*stack, origin.path))
                 raise UserError(f"recipes extend each other in a circle: {chain}", where=parent.where)
-            merged = merge(merged, _read(origin, stack, problems), problems)
+            below = merge(below, _read(origin, stack, problems), problems)
         except UserError as error:
             fatal += error.problems
     if fatal:
-        raise UserError(*problems, *fatal)
-    return merge(merged, Node(own, root.where), problems)
+        needs: list[Problem] = []
+        unmet(own.get(KEY), needs)  # a recipe that is not there may be in a distribution that is not
+        raise UserError(*needs, *problems, *fatal)
+    return merge(below, Node(own, root.where), problems)
 
 
 def _parents(extends: Node | None, problems: list[Problem]) -> list[Node]:
@@ -126,8 +129,9 @@ def _parents(extends: Node | None, problems: list[Problem]) -> list[Node]:
 def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *, typed: bool = True) -> Node:
     """``over`` laid on ``base``: mappings merge key by key, all else replaces, null removes.
 
-    A component whose ``type`` changes loses the keys of the old type and keeps the core's (``weight``, ``inputs``,
-    ``every_*``). A mapping whose keys are all numbers, laid on a list, changes the list's elements.
+    ``requires`` lists what either requires. A component whose ``type`` changes loses the keys of the old type and keeps
+    the core's (``weight``, ``inputs``, ``every_*``). A mapping whose keys are all numbers, laid on a list, changes the
+    list's elements.
 
     Args:
         base: the tree below.
@@ -138,6 +142,8 @@ def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *,
     """
     if over.value is None:
         return Node(None, over.where, removes=True)
+    if place == (KEY,) and isinstance(base.value, list) and isinstance(over.value, list):
+        return merged(base, over)
     if kind_at(place) and not (isinstance(base.value, str) and isinstance(over.value, str)):
         base, over = _spelt_out(base), _spelt_out(over)
     if isinstance(base.value, list) and isinstance(over.value, dict) and over.value:

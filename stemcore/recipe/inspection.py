@@ -26,10 +26,15 @@ class Inspection:
     Args:
         root: the tree.
         problems: takes in what is wrong.
+        lacking: requirements of the recipe that are not met; an unknown component may come with one of them.
+
+    Attributes:
+        components: every component that was found to be right.
     """
 
-    def __init__(self, root: Node, problems: list[Problem]) -> None:
-        self.root, self.problems = root, problems
+    def __init__(self, root: Node, problems: list[Problem], lacking: Sequence[str] = ()) -> None:
+        self.root, self.problems, self.lacking = root, problems, lacking
+        self.components: list[tuple[Place, Component]] = []
 
     def report(self, place: Place, message: str, hint: str = "") -> None:
         """Adds a problem, placed where the key was written."""
@@ -96,7 +101,10 @@ class Inspection:
             schema = catalogue().schema(entry)
         except UserError as error:
             for problem in error.problems:
-                self.problems.append(Problem(f"{dotted(place)}: {problem.message}", type_node.where, problem.hint))
+                hint = problem.hint
+                if self.lacking and problem.message.startswith("unknown"):
+                    hint = f"it may come with {' or '.join(self.lacking)}"
+                self.problems.append(Problem(f"{dotted(place)}: {problem.message}", type_node.where, hint))
             return None
         core = ("type", *CORE_KEYS.get(kind, ()))
         config = {key: child.plain() for key, child in own.items() if key not in core}
@@ -105,7 +113,11 @@ class Inspection:
         if erased:
             arguments, found = schema.validate({k: v for k, v in config.items() if k not in erased})
         self.report_at(place, found)
-        return None if found else Component(kind, entry, schema, arguments, node.where)
+        if found:
+            return None
+        component = Component(kind, entry, schema, arguments, node.where)
+        self.components.append((place, component))
+        return component
 
     def keyed(self, section: str) -> list[tuple[str, Component | None]]:
         """The components of a section that is keyed by name, null for a wrong one; one set to null is left out."""

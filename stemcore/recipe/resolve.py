@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.recipe.checks import contradictions, has_validation, without_validation
+from stemcore.recipe.deprecations import deprecations
 from stemcore.recipe.document import Recipe
 from stemcore.recipe.inspection import FAILED, Inspection
 from stemcore.recipe.node import Node, Place
 from stemcore.recipe.parts import Component, FigureTerm, LossTerm, MetricTerm, OptimizerGroup
+from stemcore.recipe.requires import KEY, recorded
 from stemcore.recipe.sections import DataConfig, FigureKeys, GroupKeys, Header, LossKeys, MetricKeys, TrainerConfig
 from stemcore.recipe.slots import SECTIONS, is_groups
 
 _REQUIRED = ("data", "model", "losses", "optimizer")
 
 
-def resolve(root: Node, default_name: str, problems: list[Problem]) -> Recipe:
+def resolve(root: Node, default_name: str, problems: list[Problem], lacking: Sequence[str] = ()) -> Recipe:
     """Checks a tree and finds its components.
 
     Args:
         root: the whole recipe, defaults of plugins and overrides merged in.
         default_name: its name where it gives none.
         problems: what was found wrong on the way here; reported together with what is found here.
+        lacking: requirements that are not met, which are among ``problems``.
 
     Raises:
         UserError: with every problem.
     """
-    work = _Resolver(root, problems)
+    work = _Resolver(root, problems, lacking)
     recipe = work.recipe(default_name)
     if recipe is not None and not has_validation(recipe):
         recipe = replace(recipe, trainer=without_validation(recipe.trainer))
@@ -72,7 +76,15 @@ class _Resolver(Inspection):
             return None
         start: Any = parts.pop("header")
         whole: dict[str, Any] = {**parts, **optional}
-        return Recipe(stem=start.stem, name=start.name, seed=start.seed, tree=self.root, **whole)
+        return Recipe(
+            stem=start.stem,
+            name=start.name,
+            seed=start.seed,
+            requires=recorded(self.root.get(KEY), (component.entry for _, component in self.components)),
+            tree=self.root,
+            deprecations=tuple(deprecations(self.root, self.components)),
+            **whole,
+        )
 
     def data(self) -> DataConfig | None:
         if not self.given(("data",)):

@@ -128,6 +128,10 @@ class Header(Section):
     stem: Literal[1] = Field(1, description="version of the recipe format")
     name: str = Field(pattern=r"^\w[\w .+-]*$", max_length=100, description="names the folder of its runs")
     seed: int = Field(42, ge=0, lt=2**32, description="of every random choice of the run")
+    requires: list[str] = Field(
+        default=[],
+        description="distributions that must be installed, as for pip (stem-tv>=0.2); a resolved recipe lists all",
+    )
 
 
 class LossKeys(Section):

@@ -16,6 +16,7 @@ from stemcore.errors import Interrupted, TrainingFailed, UserError
 from stemcore.progress import Reporter
 from stemcore.progress import reporter as default_reporter
 from stemcore.recipe import Recipe, load_recipe
+from stemcore.recipe.load import changed_recipe
 from stemcore.runs import directory as files
 from stemcore.runs.apply import Run, load_run
 from stemcore.runs.resume import locate, recipe_of
@@ -68,7 +69,7 @@ def run(
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     elif overrides:
-        recipe = load_recipe(recipe.document(), overrides)
+        recipe = changed_recipe(recipe, recipe.document(), overrides)
     start = checkpoint.load(locate(init_from, (BEST, LAST))[1]) if init_from is not None else None
     directory = Path(output) if output is not None else files.default_output(recipe)
     files.refuse_occupied(directory)

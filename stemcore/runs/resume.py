@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from stemcore.errors import Problem, UserError
-from stemcore.recipe import Component, Recipe, load_recipe
+from stemcore.recipe import Component, Recipe
+from stemcore.recipe.load import changed_recipe, read_recipe
 from stemcore.runs.directory import CHECKPOINTS, RECIPE
 
 HARMLESS = (
     "name",
+    "requires",
     "loggers",
     "figures",
     "callbacks",
@@ -52,16 +54,18 @@ def locate(given: str | Path, prefer: Sequence[str]) -> tuple[Path, Path]:
 def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a run, with overrides that leave its result as it would have been.
 
+    What was deprecated when the run was started was warned of then.
+
     Raises:
         UserError: for each override that would change the result.
     """
     path = directory / RECIPE
     if not path.is_file():
         raise UserError("it holds no run", where=str(directory), hint=f"a run directory has a {RECIPE}")
-    own = load_recipe(path)
+    own = read_recipe(path)
     if not overrides:
         return own
-    wanted = load_recipe(path, overrides)
+    wanted = changed_recipe(own, path, overrides)
     changed = dict(_changes(own.document(), wanted.document()))
     fixed_length = own.scheduler is not None or any(isinstance(t.weight, Component) for t in own.losses.values())
     problems = []

@@ -67,6 +67,7 @@ def test_page_has_summary_origin_and_parameters(hinge, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[:5] == ["loss/hinge", "", "Hinge of the prediction.", "", "Zero above the margin."]
     assert "plugin: hinge (stem-hinge 2.5)" in lines
+    assert "plugin API: not declared" in lines
     assert "import: hinge_plugin:Hinge" in lines
     assert "given by the core: nothing" in lines
     rows = [" ".join(line.split()) for line in lines[-5:]]
@@ -89,12 +90,48 @@ def test_json_has_the_schema(hinge, capsys):
         "required": True,
         "default": None,
         "description": "where it begins.",
+        "deprecated": None,
     }
+    assert (document["deprecated"], document["api_version"]) == (None, None)
+
+
+OLD = """
+from typing import Annotated
+from pydantic import Field
+from typing_extensions import deprecated
+
+@deprecated("use 'hinge'")
+class Old:
+    '''An old loss.
+
+    Args:
+        size: how wide.
+    '''
+
+    def __init__(self, *, margin: float = 1.0, size: Annotated[float, Field(deprecated="use 'margin'")] = 0.5): ...
+"""
+
+
+def test_what_is_deprecated_and_for_which_api_it_was_written(distribution, capsys):
+    plugin = "STEM_API = '1.0'\n" + PLUGIN.replace("hinge_plugin:Hinge", "old_losses:Old")
+    distribution("stem-old", {"old": "old_plugin"}, {"old_plugin.py": plugin, "old_losses.py": OLD})
+    assert execute(["plugins", "show", "loss/hinge"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:5] == ["loss/hinge", "is deprecated: use 'hinge'", "", "An old loss.", ""]
+    assert "plugin API: 1.0" in lines
+    assert " ".join(lines[-1].split()) == "size number 0.5 is deprecated: use 'margin'; how wide."
+    assert execute(["plugins", "show", "loss/hinge", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["deprecated"], document["api_version"]) == ("use 'hinge'", "1.0")
+    assert [p["deprecated"] for p in document["parameters"]] == [None, "use 'margin'"]
+    assert document["schema"]["properties"]["size"]["deprecated"] is True
 
 
 def test_given_parameters_are_named(capsys):
     assert execute(["plugins", "show", "scheduler/cyclic"]) == 0
-    assert "given by the core: optimizer, total_steps" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "given by the core: optimizer, total_steps" in shown
+    assert "plugin API" not in shown  # what comes with the core is written for its API
 
 
 def test_verbs_and_recipes_have_a_page(lab, capsys):

@@ -62,6 +62,8 @@ def test_a_broken_plugin_is_isolated(plugin: Make, code: str | None, cause: str)
     assert trouble.plugin == "broken"
     assert cause in trouble.cause
     assert "\n" not in trouble.cause
+    assert [plugin.name for plugin in found.plugins] == ["fine"]
+    assert [plugin.name for plugin in found.left_out] == ["broken"]
     assert [e.name for e in Catalogue(found).of_kind("loss")] == ["good"]
 
 
@@ -82,6 +84,7 @@ def test_clash_of_entry_point_names(plugin: Make) -> None:
     assert len(found.plugins) == 1
     (trouble,) = found.troubles
     assert "its name is taken by" in trouble.cause
+    assert [plugin.module for plugin in found.left_out] == [trouble.module] != [found.plugins[0].module]
 
 
 def test_clash_of_component_names(plugin: Make) -> None:
@@ -105,6 +108,7 @@ def test_plugins_can_be_left_out(plugin: Make, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("STEM_DISABLE_PLUGINS", "broken, off")
     known = Catalogue(discover([plugin("broken", "1 / 0"), plugin("fine", GOOD), plugin("off", GOOD)]))
     assert (known.disabled, known.troubles) == (["broken", "off"], [])
+    assert [plugin.name for plugin in known.left_out] == ["broken", "off"]
     with pytest.raises(UserError, match="'off' is switched off by STEM_DISABLE_PLUGINS"):
         known.find("loss", "off/good")
 
@@ -160,7 +164,7 @@ def test_every_kind_has_its_hook() -> None:
     from stemcore import hookspecs
 
     specs = {name for name in dir(hookspecs) if name.startswith("stem_")}
-    assert {kind.hook for kind in KINDS.values()} == specs - {"stem_defaults"}
+    assert {kind.hook for kind in KINDS.values()} == specs - {"stem_defaults", "stem_examples"}
     assert all(getattr(hookspecs, name).__doc__ for name in specs)
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import deprecated
 
 from stemcore.component.kinds import KINDS
 from stemcore.errors import UserError
@@ -144,3 +146,67 @@ def test_functions_and_inherited_constructors() -> None:
     assert Schema(core_key, KINDS["model"].__class__("backend", "stem_backends"), "b").validate({})[0] == {
         "weight": 1.0
     }
+
+
+@deprecated("use 'scan'")
+class OldScan:
+    """A scan of old."""
+
+    def __init__(self, *, rows: int, size: Annotated[int, Field(deprecated="use 'rows'", ge=1)] = 4) -> None:
+        self.rows, self.size = rows, size
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+
+    class Heir(OldScan):
+        """Of a class that is deprecated, and not so itself."""
+
+
+@deprecated("use 'adamw'")
+def old_adam(params: Any, *, lr: float = 1e-3, eps: Annotated[float, Field(deprecated=True)] = 1e-8) -> Any:
+    """Adam of old."""
+    return params, lr, eps
+
+
+def test_a_deprecated_component_keeps_its_signature() -> None:
+    """PEP 702's decorator wraps ``__new__``, behind which Python 3.10 to 3.12 find no parameters."""
+    for target, deprecation in ((OldScan, "use 'scan'"), (Heir, None)):
+        schema = Schema(target, KINDS["dataset"], "old_scan")
+        assert schema.deprecated == deprecation
+        assert schema.deprecations == {"size": "use 'rows'"}
+        assert list(schema.model.model_json_schema()["properties"]) == ["rows", "size"]
+    function = Schema(old_adam, KINDS["optimizer"], "old_adam")
+    assert (function.deprecated, list(function.deprecations)) == ("use 'adamw'", ["eps"])
+    assert (SCHEMA.deprecated, SCHEMA.deprecations) == (None, {})
+
+
+def test_deprecated_parameters_are_validated_without_a_warning_and_marked_for_editors() -> None:
+    schema = Schema(OldScan, KINDS["dataset"], "old_scan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert schema.validate({"rows": 3}) == ({"rows": 3, "size": 4}, [])
+        assert schema.validate({"rows": 3, "size": 5}) == ({"rows": 3, "size": 5}, [])
+        (_, problem) = schema.validate({"rows": 3, "size": 0})[1][0]
+    assert problem.message == "should be greater than or equal to 1, got 0"
+    assert schema.model.model_json_schema()["properties"]["size"]["deprecated"] is True
+
+
+def test_deprecated_parameters_are_written_where_they_are_used_alone() -> None:
+    schema = Schema(OldScan, KINDS["dataset"], "old_scan")
+    assert schema.document({"rows": 3, "size": 4}) == {"rows": 3}
+    assert schema.document({"rows": 3, "size": 5}) == {"rows": 3, "size": 5}
+
+    class Required:
+        """Its old parameter has no default."""
+
+        def __init__(
+            self,
+            *,
+            old: Annotated[int, Field(deprecated="x")],
+            path: Annotated[Path, Field(deprecated="x")] = Path("a.h5"),
+        ) -> None: ...
+
+    required = Schema(Required, KINDS["dataset"], "required")
+    arguments, _ = required.validate({"old": 1})
+    assert required.document(arguments) == {"old": 1}

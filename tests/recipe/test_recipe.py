@@ -108,7 +108,7 @@ def test_written_and_read_again_it_is_equal(toy_recipe: Path, tmp_path: Path, te
     assert again.to_yaml() == written
     assert load_recipe(document) == recipe
     assert yaml.safe_load(written)["data"] == document["data"]  # readers of YAML 1.1 see the same
-    assert list(document)[:6] == ["stem", "name", "seed", "data", "model", "losses"]
+    assert list(document)[:7] == ["stem", "name", "seed", "requires", "data", "model", "losses"]
 
 
 @pytest.mark.parametrize(
