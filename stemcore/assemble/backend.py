@@ -5,6 +5,7 @@ from __future__ import annotations
 from stemcore.component.backend import Backend
 from stemcore.errors import Problem, UserError
 from stemcore.plugins import catalogue
+from stemcore.plugins.discovery import cause_of
 from stemcore.recipe import Recipe
 
 
@@ -21,7 +22,8 @@ def choose_backend(recipe: Recipe) -> Backend:
             classes[entry.name] = found.load(entry)
         except UserError:
             continue  # a broken backend is reported where it is asked for by name, and stops nobody else
-    there = {name: cls for name, cls in classes.items() if cls.available()}
+    reasons = {name: _why_not(cls) for name, cls in classes.items()}
+    there = {name: cls for name, cls in classes.items() if not reasons[name]}
     if recipe.backend is None:
         if not there:
             raise UserError("no backend is available", where="backend", hint="install a plugin that offers one")
@@ -29,10 +31,10 @@ def choose_backend(recipe: Recipe) -> Backend:
     else:
         name = recipe.backend.entry.name
         if name not in there:
-            cls = found.load(recipe.backend.entry)
+            found.load(recipe.backend.entry)
             raise UserError(
                 Problem(
-                    f"backend '{name}' is not available: {cls.describe()}",
+                    f"backend '{name}' is not available: {reasons[name]}",
                     recipe.backend.where,
                     f"available here: {', '.join(sorted(there)) or 'none'}",
                 )
@@ -48,3 +50,11 @@ def choose_backend(recipe: Recipe) -> Backend:
             )
         )
     return backend
+
+
+def _why_not(backend: type[Backend]) -> str:
+    """Why a backend is not available, empty if it is. One that fails to say stops nobody else."""
+    try:
+        return "" if backend.available() else backend.describe()
+    except Exception as error:
+        return cause_of(error)
