@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any
 from stemcore.component.fields import DataSpec, FieldSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from torch import Tensor
+
+    from stemcore.component.model import Model
 
     Array = Tensor | np.ndarray
 

@@ -151,4 +151,4 @@ def _spec_like(own: Mapping[str, Any]) -> DataSpec:
 
 def _fits(standard: Tensor, own: Mapping[str, Any]) -> bool:
     """Whether a standard tensor has as many items as those of an example, beside which it is to stand."""
-    return all(len(value) == len(standard) for value in own.values() if hasattr(value, "__len__"))
+    return all(len(value) == len(standard) for value in own.values() if isinstance(value, (Tensor, np.ndarray)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ LOSSES = (1.0, 0.6, 0.5, 0.55, 0.56, 0.58, 0.6, 0.61)
 HISTORY: tuple[Mapping[str, float], ...] = tuple(
     {
         "lr": 1e-3,
-        **{f"train/{name}": 0.9 * loss / (k + 1) for name in ("loss", "mse")},
-        **{f"val/{name}": loss for name in ("loss", "mse")},
+        **{f"train/{name}": 0.9 * loss / (k + 1) for name in ("loss", "term")},
+        **{f"val/{name}": loss for name in ("loss", "term")},
     }
     for k, loss in enumerate(LOSSES)
 )
@@ -35,9 +35,14 @@ HISTORY: tuple[Mapping[str, float], ...] = tuple(
 
 
 class CallbackTrial:
-    """A callback in a run of as many epochs as its example has a history of."""
+    """A callback in a run of as many epochs as its example has a history of.
 
-    def __init__(self, subject: Subject) -> None:
+    Attributes:
+        call: how its methods are called.
+    """
+
+    def __init__(self, subject: Subject, call: Callable[[Callback, str, State], None] | None = None) -> None:
+        self.call = call or called
         self.subject = subject
         self.example = subject.promised(CallbackExample)
         self.history = list(self.example.history or HISTORY)
@@ -63,28 +68,28 @@ class CallbackTrial:
         """
         last = state.max_epochs if epochs is None else epochs
         if start:
-            call(callback, "on_fit_start", state)
+            self.call(callback, "on_fit_start", state)
         while state.epoch < last and state.stop_reason is None:
             self._epoch(callback, state)
         if epochs is None:
-            call(callback, "on_fit_end", state)
+            self.call(callback, "on_fit_end", state)
 
     def _epoch(self, callback: Callback, state: State) -> None:
-        call(callback, "on_epoch_start", state)
+        self.call(callback, "on_epoch_start", state)
         state.model.train()
         for _ in range(state.steps_per_epoch):
             with torch.no_grad():
                 for parameter in state.model.parameters():
                     parameter.mul_(0.99)
             state.step += 1
-            call(callback, "on_step_end", state)
+            self.call(callback, "on_step_end", state)
         row = self.history[state.epoch]
         state.epoch += 1
         state.metrics = {"epoch": float(state.epoch), "step": float(state.step), **row}
         if any(name.startswith("val/") for name in row):
-            call(callback, "on_validation_end", state)
+            self.call(callback, "on_validation_end", state)
         state.history.append(dict(state.metrics))
-        call(callback, "on_epoch_end", state)
+        self.call(callback, "on_epoch_end", state)
 
     def resumed(self, saved: Mapping[str, Any], before: State) -> tuple[Callback, State]:
         """Another callback of the kind, given what was saved, in a run that goes on where one ended."""
@@ -98,7 +103,7 @@ class CallbackTrial:
         return callback, state
 
 
-def call(callback: Callback, event: str, state: State) -> None:
+def called(callback: Callback, event: str, state: State) -> None:
     """Calls a method of a callback, and says which one raised."""
     try:
         getattr(callback, event)(state)

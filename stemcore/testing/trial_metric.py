@@ -20,6 +20,7 @@ from stemcore.testing.promises import Broken, NotApplicable, ensure
 from stemcore.testing.standard import arguments_of
 from stemcore.testing.subject import Subject
 
+FEWEST = 6
 Scores = dict[str, float]
 Tensors = Mapping[str, Any]
 
@@ -49,10 +50,13 @@ class MetricTrial:
 
         Raises:
             NotApplicable: if it takes no tensors.
+            Broken: if its example gives too few of them.
         """
         if not self.tensors:
             raise NotApplicable("it takes no tensors")
-        return min(len(value) for value in self.tensors.values())
+        found = min(len(value) for value in self.tensors.values())
+        ensure(found >= FEWEST, f"its example has {found} items, of the {FEWEST} that it takes to cut them in parts")
+        return found
 
     @property
     def floating(self) -> dict[str, Tensor]:

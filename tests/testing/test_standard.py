@@ -7,7 +7,8 @@ import torch
 from stemcore import DataSpec, FieldSpec
 from stemcore.testing.promises import NotApplicable
 from stemcore.testing.spawned import in_spawned_process, unpickle
-from stemcore.testing.standard import arguments_of, field_values, patterns, standard_tensors
+from stemcore.testing.standard import arguments_of, field_values, image_spec, patterns, standard_tensors
+from stemcore.testing.standard_model import standard_model
 
 
 def test_items_differ_and_are_the_same_every_time() -> None:
@@ -56,6 +57,39 @@ def test_optional_standard_tensors_of_another_length_are_left_out() -> None:
         """Takes predictions."""
 
     assert set(arguments_of(forward, {"prediction": torch.zeros(5, 2)})) == {"prediction"}
+
+
+def test_renamed_inputs_are_found_by_their_source() -> None:
+    def forward(rows, columns):
+        """Takes tensors of other names."""
+
+    given = arguments_of(forward, {}, inputs={"rows": "latent@model", "columns": "mu"})
+    standard = standard_tensors()
+    assert torch.equal(given["rows"], standard["latent"])
+    assert torch.equal(given["columns"], standard["mu"])
+    own = torch.ones(8, 2)
+    assert arguments_of(forward, {"latent": own, "columns": own}, inputs={"rows": "latent"})["rows"] is own
+
+
+def test_standard_tensors_are_in_the_shape_of_those_given() -> None:
+    def forward(prediction, target, model, mask=None):
+        """Takes spectra."""
+
+    given = arguments_of(forward, {"target": np.ones((8, 1, 512), np.float32)})
+    assert given["prediction"].shape == given["mask"].shape == (8, 1, 512)
+    assert given["model"].reconstruct(input=given["target"]).shape == (8, 1, 512)
+
+
+def test_the_standard_model_is_the_same_every_time_and_leaves_random_numbers_alone() -> None:
+    before = torch.random.get_rng_state()
+    one, other = (standard_model(image_spec(), 6) for _ in range(2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    images = standard_tensors()["input"]
+    outputs = one.eval()(images)
+    assert {name: spec.shape for name, spec in one.provides().items()} == {n: t.shape[1:] for n, t in outputs.items()}
+    assert float(outputs["prediction"].detach().min()) > 0
+    assert one.encode(input=images).shape == (8, 6)
 
 
 def test_the_other_process_is_another_and_survives_errors() -> None:

@@ -13,3 +13,12 @@ def stem_figures() -> dict[str, str]:
         "reconstruction": "stem_figures.reconstruction:Reconstruction",
         "latent_maps": "stem_figures.latent_maps:LatentMaps",
     }
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What contract checks let them draw."""
+    return {
+        "figure/latent_maps": "stem_figures.examples:latent_maps",
+        "figure/reconstruction": "stem_figures.examples:reconstruction",
+    }

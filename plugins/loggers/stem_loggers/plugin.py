@@ -21,3 +21,12 @@ def stem_loggers() -> Mapping[str, str]:
 def stem_defaults() -> Mapping[str, Any]:
     """Both, unless a recipe says otherwise."""
     return {"loggers": ["csv", "tensorboard"]}
+
+
+@hookimpl
+def stem_examples() -> Mapping[str, str]:
+    """How contract checks read the records."""
+    return {
+        "logger/csv": "stem_loggers.examples:csv",
+        "logger/tensorboard": "stem_loggers.examples:tensorboard",
+    }

@@ -25,10 +25,10 @@ class TensorBoardLogger(Logger):
         self._writer: SummaryWriter | None = None
 
     def start(self, recipe: Mapping[str, Any], columns: Sequence[str], step: int) -> None:
-        """Opens an event file. When going on from ``step``, TensorBoard hides what older files hold after it."""
+        """Opens an event file. TensorBoard hides what older files hold after ``step``, which may be 0: a run that was
+        stopped before its first checkpoint begins anew."""
         self.finish("restarted")
-        purge = step + 1 if step > 0 else None
-        self._writer = SummaryWriter(str(self.directory / FOLDER), purge_step=purge)
+        self._writer = SummaryWriter(str(self.directory / FOLDER), purge_step=step + 1)
         if step == 0:
             text = json.dumps(recipe, indent=2, default=str)
             # Four spaces in front make it a code block in TensorBoard's markdown.

@@ -40,6 +40,16 @@ def test_resuming_drops_what_came_after_the_checkpoint(tmp_path):
     assert scalars(tmp_path, "train/loss") == [(10, 10.0), (20, 20.0), (25, 1.5)]
 
 
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
+    for value in (1.0, 2.0):
+        logger = TensorBoardLogger(tmp_path)
+        logger.start({}, ["train/loss"], 0)
+        for step in range(1, 4 - int(value)):
+            logger.log({"train/loss": value}, step=step, epoch=1)
+        logger.finish("interrupted")
+    assert scalars(tmp_path, "train/loss") == [(1, 2.0)]
+
+
 def test_figures(tmp_path):
     logger = TensorBoardLogger(tmp_path)
     logger.start({}, [], 0)

@@ -16,3 +16,16 @@ def stem_losses() -> dict[str, str]:
         "ssim": "stem_losses.ssim_loss:StructuralSimilarity",
         "poisson_nll": "stem_losses.poisson_nll:PoissonNLL",
     }
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """Patterns and reference values for contract checks."""
+    return {
+        "loss/mse": "stem_losses.examples:mse",
+        "loss/l1": "stem_losses.examples:l1",
+        "loss/huber": "stem_losses.examples:huber",
+        "loss/scale_aligned": "stem_losses.examples:mse",
+        "loss/ssim": "stem_losses.examples:ssim",
+        "loss/poisson_nll": "stem_losses.examples:poisson_nll",
+    }

@@ -22,3 +22,22 @@ def stem_metrics() -> dict[str, str]:
         "range_preservation": "stem_metrics.diffraction:RangePreservation",
         "log_correlation": "stem_metrics.diffraction:LogCorrelation",
     }
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """Patterns and reference values for contract checks."""
+    return {
+        "metric/mse": "stem_metrics.examples:mse",
+        "metric/center_mse": "stem_metrics.examples:center_mse",
+        "metric/weighted_mse": "stem_metrics.examples:weighted_mse",
+        "metric/expected_error": "stem_metrics.examples:expected_error",
+        "metric/psnr": "stem_metrics.examples:psnr",
+        "metric/ssim": "stem_metrics.examples:ssim",
+        "metric/r2": "stem_metrics.examples:r2",
+        "metric/poisson_deviance": "stem_metrics.examples:poisson_deviance",
+        "metric/split_half": "stem_metrics.examples:split_half",
+        "metric/peak_preservation": "stem_metrics.examples:peak_preservation",
+        "metric/range_preservation": "stem_metrics.examples:range_preservation",
+        "metric/log_correlation": "stem_metrics.examples:log_correlation",
+    }

@@ -15,3 +15,15 @@ def stem_losses() -> dict[str, str]:
         "l2": "stem_regularizers.l2:L2",
         "kl": "stem_regularizers.kl:KLDivergence",
     }
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """Latents and reference values for contract checks."""
+    return {
+        "loss/lp": "stem_regularizers.examples:lp",
+        "loss/contrastive": "stem_regularizers.examples:contrastive",
+        "loss/divergence": "stem_regularizers.examples:divergence",
+        "loss/l2": "stem_regularizers.examples:l2",
+        "loss/kl": "stem_regularizers.examples:kl",
+    }

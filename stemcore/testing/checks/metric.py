@@ -65,8 +65,9 @@ def check_parts_equal_whole(subject: Subject) -> None:
         "in batches of one": [[i] for i in range(n)],
         "in batches of one and the rest": [[0], [*range(1, n)]],
         "in batches of the rest and one": [[*range(n - 1)], [n - 1]],
-        "in two batches, the later one first": [[*range(n // 3, n)], [*range(n // 3)]],
     }
+    if not trial.draws:  # Random numbers would come to other items.
+        cuts["in two batches, the later one first"] = [[*range(n // 3, n)], [*range(n // 3)]]
     for name, batches in cuts.items():
         parts = [trial.part(*items) for items in batches if items]
         trial.ensure_same(trial.scores(*parts), whole, f"the score of its {n} items {name}")
@@ -88,7 +89,8 @@ def check_several_processes(subject: Subject) -> None:
 
 @promise("metric")
 def check_idle_process(subject: Subject) -> None:
-    """A process without any batch changes nothing: the last batches of a small data set do not reach every one."""
+    """A process without any batch changes nothing: the last batches of a small data set do not reach every one. (For an
+    empty list, torchmetrics sends a flat one of float32: lists of anything else cannot be gathered then.)"""
     trial = MetricTrial(subject)
     whole = trial.scores()
     trial.ensure_same(trial.together([{}], []), whole, "where the second of two processes has seen nothing, the score")

@@ -16,7 +16,7 @@ from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
 from stemcore.testing.subject import Subject
 from stemcore.testing.trial_metric import MetricTrial, Scores, scores_of, scores_or_refusal, seeded, shown
 
-TRUTHS = ("target", "expected", "input")
+TRUTHS = ("target", "expected")
 """What a perfect prediction equals, by the name that a metric compares it with."""
 
 
@@ -56,7 +56,8 @@ def check_edges(subject: Subject) -> None:
     trial = MetricTrial(subject)
     edges: dict[str, Mapping[str, Tensor]] = {
         "zeros": {name: torch.zeros_like(value) for name, value in trial.floating.items()},
-        "constants": {name: torch.full_like(value, 2.0) for name, value in trial.floating.items()},
+        # A value that occurs: another one might be none that such data can have.
+        "constants": {name: torch.full_like(v, v.nanmedian().item()) for name, v in trial.floating.items()},
         "items that are all equal": {n: v[:1].expand_as(v).clone() for n, v in trial.floating.items()},
         "predictions of zero": {n: torch.zeros_like(v) for n, v in trial.floating.items() if n == "prediction"},
         "perfect predictions": _perfect(trial),
@@ -97,6 +98,8 @@ def check_better_is_better(subject: Subject) -> None:
     for name, direction in trial.fresh().reports().items():
         sign = {"min": 1, "max": -1, None: 0}.get(direction, 0)
         worse = sign * (best[name] - seen[name]) > slack * max(1.0, abs(best[name]))
+        if worse and trial.draws:
+            raise NotApplicable("it draws random numbers, other ones for each prediction")
         said = f"is {best[name]:.6g} for a perfect prediction, {seen[name]:.6g} for another"
         ensure(not worse, f"its better direction is '{direction}', but the score{shown(name)} {said}")
 
@@ -155,10 +158,9 @@ def _of_two_devices(message: str) -> bool:
 
 
 def _perfect(trial: MetricTrial) -> dict[str, Tensor]:
-    """The prediction that equals the truth; nothing where it makes none, or is compared with nothing of its shape."""
+    """The prediction that equals the truth; nothing where it makes none, or it is not clear what the truth is."""
     found = trial.floating.get("prediction")
-    for name in TRUTHS if found is not None else ():
-        truth = trial.floating.get(name)
-        if truth is not None and found is not None and truth.shape == found.shape:
-            return {"prediction": truth.clone()}
-    return {}
+    truths = [trial.floating[name] for name in TRUTHS if name in trial.floating]
+    if found is None or len(truths) != 1 or truths[0].shape != found.shape:
+        return {}
+    return {"prediction": truths[0].to(found.dtype)}
