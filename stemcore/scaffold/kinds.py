@@ -16,7 +16,7 @@ _CLASSES = {
     "loss": ("log_cosh", "LogCosh"),
     "metric": ("centre_shift", "CentreShift"),
     "backend": ("threads", "FixedThreads"),
-    "optimizer": ("nadam", "nadam"),
+    "optimizer": ("nesterov_adam", "nesterov_adam"),
     "scheduler": ("trapezium", "trapezium"),
     "weight_schedule": ("gentle", "Gentle"),
     "callback": ("budget", "TimeBudget"),

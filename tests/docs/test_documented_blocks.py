@@ -134,9 +134,9 @@ class Page:
         return self.site.exists() or not command.startswith("stem ") or bool(re.search(r"[|>$;&*\n]", command))
 
     def shell(self, command: str) -> tuple[int, str]:
-        if command == "pip install .":
-            options = "--no-build-isolation --no-deps --no-index --quiet --disable-pip-version-check"
-            command = f"{shlex.quote(sys.executable)} -m pip install {options} --target {self.site} ."
+        if installed := re.fullmatch(r"pip install (\.\S*)", command):
+            options = "--no-build-isolation --no-deps --no-index --quiet --disable-pip-version-check --upgrade"
+            command = f"{shlex.quote(sys.executable)} -m pip install {options} --target {self.site} {installed[1]}"
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.site), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
