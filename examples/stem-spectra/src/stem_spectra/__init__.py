@@ -1,0 +1,1 @@
+"""Spectrum images for stemcore."""
