@@ -108,7 +108,7 @@ def command_line() -> str:
         "wrong (one line for each mistake), 130 interrupted. Every verb takes `--debug` (show tracebacks), "
         "`-q`, `--quiet` (show no progress) and `--help`.\n",
     ]
-    with click.Context(stem, info_name="stem") as above:
+    with stem.make_context("stem", [], resilient_parsing=True) as above:
         for name in VERBS:
             parts.append(_verb(stem.get_command(above, name), name, above))
     return "\n".join(parts)

@@ -22,8 +22,7 @@ def choose_backend(recipe: Recipe) -> Backend:
             classes[entry.name] = found.load(entry)
         except UserError:
             continue  # a broken backend is reported where it is asked for by name, and stops nobody else
-    reasons = {name: _why_not(cls) for name, cls in classes.items()}
-    there = {name: cls for name, cls in classes.items() if not reasons[name]}
+    there = {name: cls for name, cls in classes.items() if not _trouble(cls) and cls.available()}
     if recipe.backend is None:
         if not there:
             raise UserError("no backend is available", where="backend", hint="install a plugin that offers one")
@@ -31,10 +30,10 @@ def choose_backend(recipe: Recipe) -> Backend:
     else:
         name = recipe.backend.entry.name
         if name not in there:
-            found.load(recipe.backend.entry)
+            cls = found.load(recipe.backend.entry)
             raise UserError(
                 Problem(
-                    f"backend '{name}' is not available: {reasons[name]}",
+                    f"backend '{name}' is not available: {_trouble(cls) or cls.describe()}",
                     recipe.backend.where,
                     f"available here: {', '.join(sorted(there)) or 'none'}",
                 )
@@ -52,9 +51,10 @@ def choose_backend(recipe: Recipe) -> Backend:
     return backend
 
 
-def _why_not(backend: type[Backend]) -> str:
-    """Why a backend is not available, empty if it is. One that fails to say stops nobody else."""
+def _trouble(backend: type[Backend]) -> str:
+    """What keeps a backend from saying whether it is available: one that raises stops nobody else."""
     try:
-        return "" if backend.available() else backend.describe()
+        backend.available()
     except Exception as error:
         return cause_of(error)
+    return ""

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from stemcore.cli import completion
 from stemcore.cli.options import progress
 from stemcore.cli.output import number, show, show_json, show_table, stdout_kept_clean
 
-_run = click.argument("run", type=click.Path(path_type=Path))
+_run = click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
 _data = click.option(
     "--data", type=click.Path(path_type=Path), metavar="PATH", help="Data to use instead of those of the run's recipe."
 )

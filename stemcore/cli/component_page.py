@@ -20,14 +20,7 @@ from stemcore.component.kinds import KINDS
 from stemcore.hookspecs import PROJECT
 from stemcore.plugins.catalogue import Catalogue, Entry
 from stemcore.plugins.deprecation import is_deprecated
-
-_BOUNDS = {
-    "exclusiveMinimum": ">",
-    "minimum": ">=",
-    "exclusiveMaximum": "<",
-    "maximum": "<=",
-    "multipleOf": "multiple of",
-}
+from stemcore.recipe.type_words import type_in_words
 
 
 class _Lenient(GenerateJsonSchema):
@@ -113,33 +106,3 @@ def _about(parameter: Mapping[str, Any]) -> str:
     if parameter["deprecated"] is None:
         return str(parameter["description"])
     return "; ".join(filter(None, (is_deprecated(parameter["deprecated"]), parameter["description"])))
-
-
-def type_in_words(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """A JSON Schema node for people: ``number > 0``, ``"mean" | "sum"``, ``list of 2 integers``."""
-    if "$ref" in node:
-        return type_in_words(definitions[node["$ref"].rpartition("/")[2]], definitions)
-    if "const" in node:
-        return json.dumps(node["const"])
-    if "enum" in node:
-        return " | ".join(json.dumps(value) for value in node["enum"])
-    if choices := node.get("anyOf") or node.get("oneOf"):
-        return " | ".join(type_in_words(choice, definitions) for choice in choices)
-    kind = node.get("type")
-    if kind == "array":
-        return _array_in_words(node, definitions)
-    if kind == "object" and isinstance(node.get("additionalProperties"), Mapping):
-        return f"mapping of {type_in_words(node['additionalProperties'], definitions)}"
-    if kind == "string" and node.get("format"):
-        return str(node["format"])
-    bounds = [f"{sign} {node[key]:g}" for key, sign in _BOUNDS.items() if key in node]
-    named = {"object": "mapping", "string": "text"}.get(str(kind), str(kind or node.get("title", "anything")))
-    return " ".join([named, ", ".join(bounds)]).rstrip()
-
-
-def _array_in_words(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    if "prefixItems" in node:
-        return f"[{', '.join(type_in_words(item, definitions) for item in node['prefixItems'])}]"
-    least, most = node.get("minItems"), node.get("maxItems")
-    count = f"{least} x " if least is not None and least == most else ""
-    return f"list of {count}{type_in_words(node.get('items', {}), definitions)}"

@@ -58,6 +58,9 @@ def execute(args: Sequence[str]) -> int:
 def main() -> NoReturn:
     """The console script ``stem``."""
     if "_STEM_COMPLETE" in os.environ:
+        from stemcore.cli.shells import register
+
+        register()
         stem.main(prog_name="stem")
     code = execute(sys.argv[1:])
     _abandon_if_closed(sys.stdout)

@@ -41,9 +41,11 @@ def plugin(name: str, kinds: tuple[str, ...], output: Path, description: str, au
     distribution = folder.name
     show(str(folder))
     show("Next:")
+    # Double quotes, which every shell knows, that of Windows too.
+    place = f'"{folder}"' if " " in str(folder) else str(folder)
     for command in (
-        f"pip install -e '{folder}[test]'",
-        f"pytest {folder}",
+        f'pip install -e "{folder}[test]"',
+        f"pytest {place}",
         f"stem plugins check {distribution}",
         f"stem run {distribution}-demo",
     ):

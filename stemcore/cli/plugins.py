@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from stemcore import __version__
+from stemcore.cli import completion
 from stemcore.cli.options import progress
 from stemcore.cli.output import installed, show, show_json, show_table, stdout_kept_clean
 from stemcore.cli.verbs import refused
@@ -44,7 +45,7 @@ def list_plugins(json_before: bool, as_json: bool) -> None:
 
 
 @plugins.command("show")
-@click.argument("component", metavar="KIND/NAME")
+@click.argument("component", metavar="KIND/NAME", shell_complete=completion.components)
 @_json
 @click.pass_obj
 def show_plugin(json_before: bool, component: str, as_json: bool) -> None:
@@ -67,8 +68,8 @@ def show_plugin(json_before: bool, component: str, as_json: bool) -> None:
 
 
 @plugins.command("check")
-@click.argument("distribution", metavar="DIST")
-@click.argument("components", metavar="[KIND/NAME]...", nargs=-1)
+@click.argument("distribution", metavar="DIST", shell_complete=completion.distributions)
+@click.argument("components", metavar="[KIND/NAME]...", nargs=-1, shell_complete=completion.components)
 @click.option("-v", "--verbose", is_flag=True, help="Print a row for every check.")
 @_json
 @click.pass_obj

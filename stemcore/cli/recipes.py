@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from stemcore.cli.completion import recipe_names
 from stemcore.cli.output import installed, show, show_table
 from stemcore.errors import UserError
 from stemcore.plugins.catalogue import Entry
@@ -28,14 +29,14 @@ def list_recipes() -> None:
 
 
 @recipes.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 def show_recipe(name: str) -> None:
     """Print the recipe NAME."""
     show(recipe_text(installed().find("recipe", name)).rstrip("\n"))
 
 
 @recipes.command("copy")
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 def copy_recipe(name: str) -> None:
     """Write the recipe NAME to NAME.yaml in the current folder, to be edited; no file is replaced."""
     entry = installed().find("recipe", name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stemcore.cli import completion
 from stemcore.cli.options import progress
 from stemcore.cli.output import number, show, show_table, stdout_kept_clean
 from stemcore.progress import duration
@@ -14,16 +15,22 @@ from stemcore.progress import duration
 if TYPE_CHECKING:
     from stemcore import Run
 
-_recipe = click.argument("recipe")
-_overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+_recipe = click.argument("recipe", shell_complete=completion.recipes)
+_overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.overrides)
+_path = click.Path(path_type=Path)
+_checkpoints = completion.runs_and_checkpoints
 
 
 @click.command()
 @_recipe
 @_overrides
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Where to write the run.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN|CKPT", help="Go on with an unfinished run.")
-@click.option("--init-from", type=click.Path(path_type=Path), metavar="RUN|CKPT", help="Begin with its weights.")
+@click.option("--output", type=_path, metavar="DIR", help="Where to write the run.")
+@click.option(
+    "--resume", type=_path, shell_complete=_checkpoints, metavar="RUN|CKPT", help="Go on with an unfinished run."
+)
+@click.option(
+    "--init-from", type=_path, shell_complete=_checkpoints, metavar="RUN|CKPT", help="Begin with its weights."
+)
 @click.option("--fast-dev-run", is_flag=True, help="A few batches of training and validation: does it all work?")
 @click.option(
     "--overfit-batches",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from stemcore.cli.options import common
 from stemcore.cli.output import installed
@@ -80,6 +82,16 @@ class Stem(click.Group):
             broken = "; ".join(str(trouble) for trouble in known.troubles)
             raise UserError(f"unknown verb '{args[0]}'", hint=f"{hint}; not loaded: {broken}" if broken else hint)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The verbs, none of which is imported for it, or the options of all."""
+        about = {name: text for name, (_, text) in VERBS.items()}
+        with suppress(Exception):  # of a broken plugin, for which completion is not the place
+            about.update(
+                (n, f"From plugin '{e.plugin}' ({e.distribution}).") for n, e in plugin_verbs(installed()).items()
+            )
+        verbs = [CompletionItem(name, help=text) for name, text in about.items() if name.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the verbs; a plugin that is broken is named, and stops nothing."""

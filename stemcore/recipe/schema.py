@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemcore.errors import UserError
-from stemcore.plugins import Entry, catalogue
-from stemcore.recipe.sections import (
-    DataConfig,
-    FigureKeys,
-    GroupKeys,
-    Header,
-    LossKeys,
-    MetricKeys,
-    Section,
-    TrainerConfig,
-)
+from stemcore.plugins import catalogue
+from stemcore.recipe.schema_slots import CHANGES, NULL, SETTINGS, define_kind, keyed, listed, properties, slot
+from stemcore.recipe.schema_values import Json, about_of, joined
+from stemcore.recipe.sections import PRECISIONS, DataConfig, Header, TrainerConfig
 from stemcore.recipe.slots import KEYED, SECTIONS
 
-Json = dict[str, Any]
-_CORE: dict[str, type[Section]] = {
-    "loss": LossKeys, "metric": MetricKeys, "figure": FigureKeys, "optimizer": GroupKeys
-}  # fmt: skip
-_SLOT_KINDS = (
+SLOT_KINDS = (
     "dataset", "augmentation", "transform", "sampler", "model", "loss", "weight_schedule",
     "metric", "optimizer", "scheduler", "backend", "logger", "figure", "callback",
 )  # fmt: skip
+ABOUT = {
+    "extends": "recipes below this one: names of shipped ones, or files; what stands here goes over what stands there",
+    "data": "where the items come from, how they are split, and what happens to them on the way to the model",
+    "model": "the network",
+    "losses": "the terms of the total loss, by name; null leaves out an inherited one",
+    "metrics": "what is measured on the validation data, by name",
+    "optimizer": "what changes the parameters: one, or several by name, each with the parameters that it owns",
+    "scheduler": "how the learning rate changes; null: not at all",
+    "trainer": "how long to train, in which precision, on what",
+    "backend": "the device to train on",
+    "loggers": "where the scalars of a run are written",
+    "figures": "what is drawn, by name",
+    "callbacks": "what else happens in a run, by name",
+    "train": "where the training data come from",
+    "input": "preprocessing of the main field of the data, in order",
+}
+"""What is said of the keys that no class describes."""
+# A name of a run's folder: as in :class:`Header`, in words that regular expressions of Python and JavaScript share.
+_NAME = r"^[^\x00-/:-@\[-^`{-\x7f][^\x00-\x1f!-*,/:-@\[-^`{-\x7f]*$"
 
 
 def json_schema() -> Json:
@@ -35,111 +42,109 @@ def json_schema() -> Json:
     may come from the command line, and ``stem validate`` says so.
     """
     defs: Json = {}
-    for kind in _SLOT_KINDS:
-        _define_kind(kind, defs)
-    properties = {
-        **_properties(Header, defs),
-        "extends": _either({"type": "string"}, {"type": "array", "items": {"type": "string"}}),
-        "data": _nullable(_data(defs)),
-        "model": _ref("model"),
-        **{section: _nullable(_keyed(section, defs)) for section in KEYED},
-        "optimizer": _either(_ref("optimizer"), {"type": "object", "additionalProperties": _ref("optimizer")}),
-        "scheduler": _nullable(_ref("scheduler")),
-        "trainer": _nullable(_object(_properties(TrainerConfig, defs))),
-        "backend": _nullable(_either({"const": "auto"}, _ref("backend"))),
-        "loggers": _nullable({"type": "array", "items": _ref("logger")}),
-    }
-    properties = {key: properties[key] for key in ("stem", "name", "seed", "extends", *SECTIONS)}
+    for kind in SLOT_KINDS:
+        define_kind(kind, defs)
+    header = properties(Header)
+    header["name"]["pattern"] = _NAME
+    header["extends"] = {**about_of("extends", ABOUT["extends"]), **_extends()}
+    first = {key: header[key] for key in ("stem", "name", "seed", "requires", "extends")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "stemcore recipe",
-        **_object(properties),
-        "if": {"not": {"required": ["extends"]}},
-        "then": {"properties": {"model": _TYPED, "data": {"properties": {"train": _TYPED}}}, "required": ["model"]},
+        "type": "object",
+        "properties": {**first, **dict.fromkeys(SECTIONS, True)},
+        "additionalProperties": False,
+        "if": {"required": ["extends"]},
+        "then": {"properties": sections(defs, CHANGES)},
+        "else": {"properties": sections(defs, SETTINGS), "allOf": [{"required": ["model"]}]},
         "$defs": defs,
     }
 
 
-_TYPED: Json = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["type"]}]}
+def sections(defs: Json, settings: str) -> Json:
+    """The sections of a recipe, and the components that stand beside them.
+
+    Args:
+        defs: what is defined, to which ``data`` and ``trainer`` are added.
+        settings: ``CHANGES`` for a recipe that extends another.
+    """
+    defs[f"data.{settings}"] = {"properties": _data(defs, settings), "additionalProperties": False}
+    defs[f"trainer.{settings}"] = {"properties": _trainer(settings), "additionalProperties": False}
+    # The keys stand one level below, else an editor would write them all out with their defaults.
+    parts = {name: {"type": ["object", "null"], "allOf": [_ref(f"{name}.{settings}")]} for name in ("data", "trainer")}
+    found = {
+        **parts,
+        "model": slot("model", settings=settings),
+        "optimizer": _optimizer(settings),
+        "scheduler": slot("scheduler", null=True, settings=settings),
+        "backend": slot("backend", null=True, settings=settings),
+        "loggers": listed("logger", defs, settings=settings),
+        **{section: keyed(kind, defs, settings=settings) for section, kind in KEYED.items()},
+    }
+    return {name: {**about_of(name, ABOUT[name]), **found[name]} for name in SECTIONS}
 
 
-def _define_kind(kind: str, defs: Json) -> None:
-    """Adds the definition of each component of a kind, and that of any of them."""
-    names: list[str] = []
-    variants: list[Json] = []
-    for entry in catalogue().of_kind(kind):
-        try:
-            body = _component(entry, defs)
-        except UserError:
-            continue
-        names += [name for name in (entry.name, entry.qualified) if name not in names]
-        defs[f"{kind}.{entry.plugin}.{entry.name}"] = body
-        variants.append(_ref(f"{kind}.{entry.plugin}.{entry.name}"))
-    defs[kind] = _either({"type": "string", "enum": names}, *variants) if names else {"not": {}}
-
-
-def _component(entry: Entry, defs: Json) -> Json:
-    schema = catalogue().schema(entry)
-    own = _properties(schema.model, defs)
-    core = _properties(_CORE[entry.kind], defs) if entry.kind in _CORE else {}
-    if entry.kind == "loss":
-        core["weight"] = _either(core["weight"], _ref("weight_schedule"))
-    about = {"description": schema.summary} if schema.summary else {}
-    name: Json = {"enum": [entry.name, entry.qualified], **about}
-    return {**_object({"type": name, **core, **own}), **about}
-
-
-def _keyed(section: str, defs: Json) -> Json:
-    """A section whose components are keyed by name: the type may be left out where the key is a component's name."""
-    kind = KEYED[section]
-    entries = [e for e in catalogue().of_kind(kind) if f"{kind}.{e.plugin}.{e.name}" in defs]
-    other = {"allOf": [_ref(kind), _TYPED]}
-    named = {}
-    for entry in entries:
-        same = _ref(f"{kind}.{entry.plugin}.{entry.name}")
-        about = {"description": defs[f"{kind}.{entry.plugin}.{entry.name}"].get("description", "")}
-        named[entry.name] = {**_either(same, other, {"type": "null"}), **about}
-    return {"type": "object", "properties": named, "additionalProperties": _nullable(other)}
-
-
-def _data(defs: Json) -> Json:
+def _data(defs: Json, settings: str) -> Json:
+    keys = properties(DataConfig)
     share = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
-    properties = _properties(DataConfig, defs)
-    transforms = {"type": "object", "additionalProperties": {"type": "array", "items": _ref("transform")}}
-    for key in ("val", "test"):
-        about = {name: properties[key][name] for name in ("description", "default")}
-        properties[key] = {**_nullable(_either(share, _ref("dataset"))), **about}
-    return _object(
-        {
-            **properties,
-            "train": _ref("dataset"),
-            "augment": _nullable({"type": "array", "items": _ref("augmentation")}),
-            "transforms": _nullable(transforms),
-            "sampler": _nullable(_ref("sampler")),
-        }
-    )
+    chain = listed("transform", defs, settings=settings)
+    main = {**about_of("input", ABOUT["input"]), **chain}
+    placed = {
+        "train": slot("dataset", settings=settings),
+        "val": slot("dataset", also=share, null=True, settings=settings),
+        "test": slot("dataset", also=share, null=True, settings=settings),
+        "augment": listed("augmentation", defs, settings=settings),
+        "transforms": {"type": ["object", "null"], "properties": {"input": main}, "additionalProperties": chain},
+        "sampler": slot("sampler", null=True, settings=settings),
+    }
+    for name, body in placed.items():
+        default = {"default": keys[name]["default"]} if keys[name].get("default") is not None else {}
+        fact = f"default `{default['default']}`" if default else ""
+        keys[name] = {**about_of(name, keys[name].get("description", ABOUT["train"]), fact), **default, **body}
+    return _undoable(keys, settings)
 
 
-def _properties(model: Any, defs: Json) -> Json:
-    """The properties of a pydantic model; what it defines besides goes to ``defs``, under the model's own name."""
-    whole = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{model.__name__}.{{model}}")
-    for name, body in whole.get("$defs", {}).items():
-        defs[f"{model.__name__}.{name}"] = body
-    properties: Json = whole.get("properties", {})
-    return properties
+def _trainer(settings: str) -> Json:
+    keys = properties(TrainerConfig)
+    precision = keys["precision"]
+    usual = {key: precision.pop(key) for key in ("type", "enum", "default")}
+    # Other spellings are valid, and not worth being offered.
+    spelt = {"type": "string", "pattern": f"^({'|'.join(name for name in PRECISIONS if name not in usual['enum'])})$"}
+    bits = {"type": "integer", "minimum": 16, "maximum": 32, "multipleOf": 16}
+    other = {**precision, **joined([spelt, bits]), "description": "another spelling"}
+    keys["precision"] = {**precision, "anyOf": [{**precision, **usual}, other]}
+    return _undoable(keys, settings)
+
+
+def _undoable(keys: Json, settings: str) -> Json:
+    """The keys of a section, which may be null where that undoes what the recipe below says."""
+    if settings == SETTINGS:
+        return keys
+    return {name: _or_null(body) for name, body in keys.items()}
+
+
+def _or_null(body: Json) -> Json:
+    if "enum" in body:
+        return {**body, "enum": [*body["enum"], *([] if None in body["enum"] else [None])]}
+    if "type" in body:
+        types = body["type"] if isinstance(body["type"], list) else [body["type"]]
+        return {**body, "type": [*types, *([] if "null" in types else ["null"])]}
+    return body if NULL in body.get("anyOf", [NULL]) else {**body, "anyOf": [*body["anyOf"], NULL]}
+
+
+def _optimizer(settings: str) -> Json:
+    """One optimizer, or several by name: mappings without a type all of whose values are mappings."""
+    one = slot("optimizer", settings=settings)
+    groups = {"if": {"minProperties": 1, "additionalProperties": {"type": "object"}}, "else": one["then"]}
+    groups["then"] = {"additionalProperties": slot("optimizer", settings=settings)}
+    return {**one, "then": {"if": {"required": ["type"]}, "then": one["then"], "else": groups}}
+
+
+def _extends() -> Json:
+    shipped: list[str] = [entry.name for entry in catalogue().of_kind("recipe")]
+    named: Any = {"anyOf": [{"enum": shipped}, {"type": "string"}]}
+    return {"anyOf": [{"enum": shipped}, {"type": ["string", "array"], "items": named}]}
 
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/$defs/{name}"}
-
-
-def _either(*arms: Json) -> Json:
-    return {"anyOf": list(arms)}
-
-
-def _nullable(arm: Json) -> Json:
-    return _either(arm, {"type": "null"})
-
-
-def _object(properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "additionalProperties": False}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, 
 
 from stemcore.recipe.parts import Component
 
-_PRECISIONS = {
+PRECISIONS = {
     **{"32": "32", "32-true": "32"},
     **{"16": "16-mixed", "16-mixed": "16-mixed"},
     **{"bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"},
@@ -30,7 +30,7 @@ def _share(value: Any) -> Any:
 
 
 def _precision(value: Any) -> Any:
-    return _PRECISIONS.get(str(value), value)
+    return PRECISIONS.get(str(value), value)
 
 
 def _devices(value: Any) -> Any:

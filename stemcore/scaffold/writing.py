@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -52,8 +53,7 @@ def new_plugin(
         raise UserError(*problems)
     data = {
         **answers(distribution, package, wanted),
-        "description": _sentence(description or f"Components for stemcore: {', '.join(wanted).replace('_', ' ')}"),
-        "author": author,
+        **_words(description.strip() or f"Components for stemcore: {', '.join(wanted).replace('_', ' ')}", author),
         "api_version": API_VERSION,
         "stemcore_version": __version__,
     }
@@ -73,5 +73,17 @@ def _render(part: str, folder: Path, data: dict[str, Any]) -> None:
         run_copy(str(template), folder, data, defaults=True, overwrite=True, quiet=True)
 
 
-def _sentence(text: str) -> str:
-    return f"{' '.join(text.split()).rstrip('.')}."
+def _words(description: str, author: str) -> dict[str, str]:
+    """The author's own words, as they are and as they stand in TOML and in a docstring."""
+    sentence, name = f"{_line(description).rstrip('.')}.", _line(author)
+    return {
+        "description": sentence,
+        # Of what can be printed, JSON and TOML escape the same, if letters beyond ASCII stay as they are.
+        "description_toml": json.dumps(sentence, ensure_ascii=False),
+        "author_toml": json.dumps(name, ensure_ascii=False) if name else "",
+        "docstring": sentence.replace("\\", r"\\").replace('"""', r"\"\"\""),
+    }
+
+
+def _line(text: str) -> str:
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())

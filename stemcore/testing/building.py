@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
-from stemcore.testing.examples import AugmentationExample, ModelExample, TransformExample
+from stemcore.testing.examples import AugmentationExample, ModelExample, OptimizerExample, TransformExample
 from stemcore.testing.promises import NotApplicable
 from stemcore.testing.standard import image_spec
 from stemcore.testing.subject import Subject
@@ -30,9 +31,9 @@ def given(subject: Subject) -> tuple[Any, ...]:
     if kind == "model":
         return ((*subject.promised(ModelExample).specs, image_spec())[0],)
     if kind == "optimizer":
-        return (parameters(),)
+        return (parameters(subject),)
     if kind == "scheduler":
-        return (torch.optim.SGD(parameters(), lr=0.1), TOTAL)
+        return (torch.optim.SGD(parameters(subject), lr=0.1), TOTAL)
     if kind == "weight_schedule":
         return (TOTAL,)
     if kind == "logger":
@@ -42,6 +43,7 @@ def given(subject: Subject) -> tuple[Any, ...]:
     return ()
 
 
-def parameters() -> list[torch.nn.Parameter]:
-    """A matrix and a vector to be optimized."""
-    return [torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)), torch.nn.Parameter(torch.ones(3))]
+def parameters(subject: Subject) -> list[torch.nn.Parameter]:
+    """What is to be optimized: a matrix and a vector, or parameters of the shapes that an example names."""
+    shapes = subject.example.shapes if isinstance(subject.example, OptimizerExample) else OptimizerExample().shapes
+    return [torch.nn.Parameter(torch.linspace(-1, 1, math.prod(shape)).reshape(shape)) for shape in shapes]

@@ -107,12 +107,14 @@ class ModelExample(Example):
             images (1, 17, 13) by default.
         tensors: values of a field that has no standard name, by a function of the spec and the number of items.
         unused: patterns (as of ``fnmatch``) of parameters that no gradient of the outputs reaches.
+        items: size of a batch; at least 2. Smaller than it is for a model that takes long.
     """
 
     specs: Sequence[DataSpec] = ()
     odd: DataSpec | None = None
     tensors: Callable[[DataSpec, int], Tensors] | None = None
     unused: Sequence[str] = ()
+    items: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +194,17 @@ class FigureExample(Example):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptimizerExample(Example):
+    """An optimizer.
+
+    Attributes:
+        shapes: of the parameters that it is given, two of them or more; a matrix and a vector by default.
+    """
+
+    shapes: Sequence[tuple[int, ...]] = ((3, 4), (5,))
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandExample(Example):
     """A verb.
 
@@ -227,6 +240,7 @@ EXAMPLE_OF: dict[str, type[Example]] = {
     "callback": CallbackExample,
     "logger": LoggerExample,
     "figure": FigureExample,
+    "optimizer": OptimizerExample,
     "command": CommandExample,
     "recipe": RecipeExample,
 }

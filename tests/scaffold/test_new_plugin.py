@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stemcore import API_VERSION, UserError, __version__
 from stemcore.cli.main import execute
@@ -57,6 +59,25 @@ def test_versions_and_words_are_those_given(tmp_path: Path) -> None:
     assert re.findall(r"def (stem_\w+)", plugin) == ["stem_models", "stem_losses", "stem_recipes", "stem_examples"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    ['three quotes """ within', "C:\\New \\Names", "Jörg 🔬", "two\nlines\x00\x7f", "\\", '"', "{{ package }}"],
+)
+def test_any_words_of_the_author_keep_the_files_whole(words: str, tmp_path: Path) -> None:
+    tomllib = pytest.importorskip("tomllib", reason="comes with Python 3.11")
+    folder = new_plugin("my-lab", parent=tmp_path, description=words, author=words)
+    said = words.replace("\n", " ").rstrip("\x00\x7f")
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["authors"] == [{"name": said}]
+    assert project["description"] == f"{said}."
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        package = ast.parse((folder / "src/my_lab/__init__.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(package) == f"{said}."
+    recipe = yaml.safe_load((folder / "src/my_lab/recipes/my-lab-demo.yaml").read_text(encoding="utf-8"))
+    assert recipe["name"] == "my-lab-demo"
+
+
 def test_nothing_is_written_over_and_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my-lab").mkdir()
     with pytest.raises(UserError, match="my-lab: it exists already"):
@@ -76,7 +97,7 @@ def test_the_verb_says_what_comes_next(tmp_path: Path, capsys, monkeypatch: pyte
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "my-lab"
     assert [line.strip() for line in printed[2:]] == [
-        "pip install -e 'my-lab[test]'",
+        'pip install -e "my-lab[test]"',
         "pytest my-lab",
         "stem plugins check my-lab",
         "stem run my-lab-demo",

@@ -80,7 +80,8 @@ def test_an_error_of_the_component_is_a_failure_that_says_where() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [(lambda folder: [1 / 0], "ZeroDivisionError"), (lambda folder: [], "returned none")]
+    ("wrong", "said"),
+    [(lambda folder: [1 / 0], "ZeroDivisionError"), (lambda folder: [], "the function that makes them returned none")],
 )
 def test_examples_that_cannot_be_made_are_one_failure(wrong, said: str) -> None:
     candidate = Candidate(ENTRY, wrong, {}, Given)

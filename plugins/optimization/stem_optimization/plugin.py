@@ -52,3 +52,9 @@ def stem_weight_schedules() -> Mapping[str, str]:
 def stem_defaults() -> Mapping[str, Any]:
     """Adam, unless a recipe says otherwise."""
     return {"optimizer": {"type": "adam"}}
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What the contract checks need to know of them."""
+    return {f"optimizer/{name}": f"stem_optimization.examples:{name}" for name in ("muon", "rprop", "sparse_adam")}
