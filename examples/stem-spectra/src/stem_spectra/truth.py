@@ -56,7 +56,7 @@ def truth_of(file: h5py.File, name: str, signal: Signal, path: Path) -> Truth | 
         raise UserError(
             f"group '{name}' has {said or 'nothing of a truth'}",
             where=str(path),
-            hint=f"spectra (n, {channels}), abundances ({positions}, n) and whole numbers phase ({positions}) would fit",
+            hint=f"spectra (n, {channels}), abundances ({positions}, n) and integer phase ({positions}) would fit",
         )
     items = int(np.prod(scan))
     return Truth(spectra, abundances.reshape(items, -1), None if phase is None else phase.reshape(items))
