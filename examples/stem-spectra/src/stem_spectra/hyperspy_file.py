@@ -20,7 +20,7 @@ class Signal:
         scan_shape: sizes of the navigation axes.
         energies: centres of the channels (channels,), in ``units``.
         units: of the energies.
-        dtype: as stored, in the byte order of this machine.
+        dtype: as stored.
         chunks: as stored, ``None`` for a contiguous data set.
     """
 
@@ -66,34 +66,19 @@ def signal_of(file: h5py.File, path: Path, name: str | None) -> Signal:
     data = found.get("data") if isinstance(found, h5py.Group) else None
     if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "uif":
         raise UserError(f"signal '{chosen}' has no numbers under 'data'", where=where)
-    return Signal(chosen, *_axes(found, data, f"{where}, signal '{chosen}'"), data.dtype.newbyteorder("="), data.chunks)
+    return Signal(chosen, *_axes(found, data, f"{where}, signal '{chosen}'"), data.dtype, data.chunks)
 
 
 def _axes(group: h5py.Group, data: h5py.Dataset, where: str) -> tuple[tuple[int, ...], np.ndarray, str]:
-    axes = [group[f"axis-{n}"] for n in range(data.ndim) if f"axis-{n}" in group]
-    navigate = [bool(axis.attrs.get("navigate", n < len(axes) - 1)) for n, axis in enumerate(axes)]
-    if len(axes) != data.ndim or navigate.count(False) != 1 or navigate[-1] or data.ndim < 2:
+    axes = [group[f"axis-{n}"].attrs for n in range(data.ndim) if f"axis-{n}" in group]
+    navigate = [bool(axis.get("navigate", n < len(axes) - 1)) for n, axis in enumerate(axes)]
+    if len(axes) != data.ndim or navigate.count(False) != 1 or navigate[-1]:
         raise UserError(
             f"its shape is {data.shape} with {len(axes)} axes, {navigate.count(False)} of them of the signal",
             where=where,
-            hint="a spectrum image has a scan, and one signal axis, the last one",
+            hint="a spectrum image has one signal axis, the last one",
         )
-    if 0 in data.shape:
-        raise UserError(f"its shape is {data.shape}: it is empty", where=where)
-    units = axes[-1].attrs.get("units", "")
-    units = units.decode() if isinstance(units, bytes) else str(units)
-    return tuple(int(n) for n in data.shape[:-1]), _centres(axes[-1], data.shape[-1], where), units
-
-
-def _centres(axis: h5py.Group, size: int, where: str) -> np.ndarray:
-    """Even steps (``UniformDataAxis``) or one number per channel (``DataAxis``)."""
-    if "scale" in axis.attrs:
-        return float(axis.attrs.get("offset", 0)) + float(axis.attrs["scale"]) * np.arange(size)
-    values = axis.get("axis")
-    if isinstance(values, h5py.Dataset) and values.shape == (size,):
-        return np.asarray(values[()], dtype=np.float64)
-    raise UserError(
-        "its signal axis has neither a scale nor a value per channel",
-        where=where,
-        hint="convert_to_uniform_axis() in HyperSpy gives it a scale",
-    )
+    energy = axes[-1]
+    units = energy.get("units", "keV")
+    centres = float(energy.get("offset", 0)) + float(energy.get("scale", 1)) * np.arange(data.shape[-1])
+    return tuple(int(n) for n in data.shape[:-1]), centres, units.decode() if isinstance(units, bytes) else str(units)

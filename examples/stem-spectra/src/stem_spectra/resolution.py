@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stem_spectra.detector import FANO, line_width, step_of
+from stem_spectra.detector import line_width, step_of
 from stemcore import Loss
 
 
@@ -18,27 +18,20 @@ class BeyondResolution(Loss):
 
     mean over items and channels of |s(E)^4 y''''(E)|, with fourth differences for the derivative and s the standard
     deviation of a line at that energy (Fiori and Newbury): every spectrum comes through the detector, so what changes
-    within a fraction of s is noise. A line has some of it, too: the weight is to be small. Channels are evenly spaced.
+    within a fraction of s is noise. A line has some of it, too: the weight is to be small.
 
     Args:
-        fwhm_mn: resolution of the detector at Mn K-alpha, full width at half maximum in eV; of a spectrometer for
-            EELS, its resolution.
-        fano: Fano factor of the detector, that of silicon by default; 0 for a resolution that is the same at every
-            energy, as in EELS.
+        fwhm_mn: resolution of the detector at Mn K-alpha, full width at half maximum in eV.
         eps: smooths the corner of the absolute value, |d| becomes sqrt(d^2 + eps^2) - eps; in counts.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"prediction": "prediction@physical"}
 
     def __init__(
-        self,
-        *,
-        fwhm_mn: Annotated[float, Field(gt=0)] = 130.0,
-        fano: Annotated[float, Field(ge=0)] = FANO,
-        eps: Annotated[float, Field(gt=0)] = 0.01,
+        self, *, fwhm_mn: Annotated[float, Field(gt=0)] = 130.0, eps: Annotated[float, Field(gt=0)] = 0.01
     ) -> None:
         super().__init__()
-        self.fwhm_mn, self.fano, self.eps = fwhm_mn, fano, eps
+        self.fwhm_mn, self.eps = fwhm_mn, eps
 
     def forward(self, prediction: Tensor, energy: Tensor) -> Tensor:
         """The loss of spectra (n, 1, channels) with energies (n, channels) in keV; of five channels or more."""
@@ -47,5 +40,5 @@ class BeyondResolution(Loss):
         change = prediction.diff(n=4, dim=-1)
         step = step_of(energy)
         # In channels; an axis that stands still has no resolution to go beyond.
-        sigma = torch.where(step > 0, line_width(energy[:, 2:-2], self.fwhm_mn, self.fano) / step.clamp_min(1e-7), 0.0)
+        sigma = torch.where(step > 0, line_width(energy[:, 2:-2], self.fwhm_mn) / step.clamp_min(1e-6), 0.0)
         return ((change * sigma[:, None] ** 4).square() + self.eps**2).sqrt().sub(self.eps).mean()
