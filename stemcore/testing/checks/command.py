@@ -6,9 +6,8 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
 import click
@@ -18,6 +17,7 @@ from stemcore.errors import UserError
 from stemcore.plugins.discovery import cause_of
 from stemcore.testing.checks.plugin import HEAVY
 from stemcore.testing.examples import CommandExample
+from stemcore.testing.folders import standing_in
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
 from stemcore.testing.subject import Subject
 
@@ -33,7 +33,7 @@ class _Said(NamedTuple):
 def _call(subject: Subject, arguments: Sequence[str]) -> _Said:
     """A call of the verb from an empty folder, with the exit code that the command line would give it."""
     out, err = io.StringIO(), io.StringIO()
-    with _standing_in(subject.folder), redirect_stdout(out), redirect_stderr(err):
+    with standing_in(subject.folder), redirect_stdout(out), redirect_stderr(err):
         try:
             with subject.target.make_context(f"stem {subject.entry.name}", list(arguments)) as context:
                 subject.target.invoke(context)
@@ -46,16 +46,6 @@ def _call(subject: Subject, arguments: Sequence[str]) -> _Said:
         except (Exception, SystemExit) as error:
             raise Broken(f"'{' '.join(arguments)}' raised {cause_of(error)}") from error
     return _Said(code, out.getvalue(), err.getvalue())
-
-
-@contextmanager
-def _standing_in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 @promise("command", once=True)

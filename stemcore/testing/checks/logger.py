@@ -6,8 +6,7 @@ import io
 import math
 import os
 import pickletools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure as Drawing
 from stemcore.component.logger import Logger
 from stemcore.plugins.discovery import cause_of
 from stemcore.testing.examples import LoggerExample
+from stemcore.testing.folders import standing_in
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
 from stemcore.testing.subject import Subject
 
@@ -150,7 +150,7 @@ def check_stays_in_its_directory(subject: Subject) -> None:
     """It writes in the run directory alone: that is what users copy, move and delete."""
     place = subject.folder / "working"
     place.mkdir()
-    with _standing_in(place):
+    with standing_in(place):
         _run(subject, subject.folder / "run", _records(1, 7))
     found = [str(path.relative_to(subject.folder)) for path in subject.folder.rglob("*")]
     outside = [name for name in found if name.split(os.sep)[0] != "run" and name != "working"]
@@ -199,13 +199,3 @@ def _is_pickle(data: bytes) -> bool:
         return any(code.name == "STOP" for code, _, _ in pickletools.genops(data))
     except Exception:
         return False
-
-
-@contextmanager
-def _standing_in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
