@@ -96,4 +96,6 @@ def test_the_variational_one() -> None:
 
 
 def test_editors_know_the_built_in_components() -> None:
-    assert {"conv_autoencoder", "models/conv_autoencoder"} <= set(json_schema()["$defs"]["model"]["anyOf"][0]["enum"])
+    definitions = json_schema()["$defs"]
+    assert "conv_autoencoder" in definitions["model.name"]["enum"]
+    assert "models/conv_autoencoder" in str(definitions["model.qualified"])
