@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,8 +21,11 @@ class Dataset(ABC):
     splitting, checking of values and sharding are the core's.
 
     The constructor takes keyword-only parameters alone and raises ``UserError`` for a source that is missing or
-    damaged. The main field is called ``input``. A dataset is read by one thread at a time.
+    damaged. The main field is called ``input``.
     """
+
+    thread_safe: ClassVar[bool] = False
+    """Whether ``read`` may run in several threads at once. Where it may not, one thread reads ahead, and no more."""
 
     @classmethod
     def elsewhere(cls, path: Path, /, **arguments: Any) -> Dataset:
@@ -54,7 +57,17 @@ class Dataset(ABC):
 
         Raises:
             UserError: if an item cannot be read; the message names it.
+            OSError: if storage failed in a way that may pass (EIO, ESTALE, ETIMEDOUT): the core tries again.
         """
+
+    def read_into(self, indices: np.ndarray, out: Mapping[str, np.ndarray]) -> None:
+        """As ``read``, into contiguous arrays (len(indices), *shape) of the stored types that are there already.
+
+        Worth overriding where decoding can write to its place at once: memory that is used again and again costs a
+        fraction of fresh memory.
+        """
+        for name, values in self.read(indices).items():
+            out[name][...] = values
 
     def blocks(self) -> Sequence[np.ndarray]:
         """Arrays of indices that are cheap to read together; every item is in exactly one of them."""
