@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from stemcore.component.dataset import Dataset
 from stemcore.component.fields import DataSpec
+from stemcore.data.cache import Cache
+from stemcore.data.source import Source, whole
 from stemcore.data.split import split
 from stemcore.errors import Problem, UserError
 from stemcore.recipe import Component, Recipe
-
-
-@dataclass(frozen=True)
-class Source:
-    """Items of a data set: ``indices`` are sorted."""
-
-    dataset: Dataset
-    indices: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def first(self, count: int) -> Source:
-        """The source cut to its first ``count`` items."""
-        return Source(self.dataset, self.indices[:count])
 
 
 @dataclass(frozen=True)
@@ -40,6 +26,18 @@ class Sources:
     def spec(self) -> DataSpec:
         """The fields as stored."""
         return spec_of(self.train.dataset)
+
+    def kept(self, cache_of: Callable[[Dataset], Cache | None]) -> Sources:
+        """The same items, each data set with the cache that ``cache_of`` gives it."""
+        caches: dict[int, Cache | None] = {}
+
+        def with_cache(source: Source) -> Source:
+            key = id(source.dataset)
+            if key not in caches:
+                caches[key] = cache_of(source.dataset)
+            return replace(source, cache=caches[key])
+
+        return Sources(with_cache(self.train), *(s and with_cache(s) for s in (self.val, self.test)))
 
     def close(self) -> None:
         """Lets go of every file."""
@@ -58,11 +56,6 @@ class Sources:
 def spec_of(dataset: Dataset) -> DataSpec:
     """The fields of a data set as stored."""
     return DataSpec(dict(dataset.fields), dataset.scan_shape)
-
-
-def whole(dataset: Dataset) -> Source:
-    """Every item of a data set."""
-    return Source(dataset, np.arange(len(dataset)))
 
 
 def open_sources(recipe: Recipe) -> Sources:

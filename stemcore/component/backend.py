@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric.accelerators.accelerator import Accelerator
 
 
@@ -30,6 +31,10 @@ class Backend(ABC):
     @abstractmethod
     def accelerator(self) -> str | Accelerator:
         """What Fabric calls it, or an accelerator object."""
+
+    def free_memory(self, device: torch.device) -> int | None:
+        """Bytes that are free on ``device``, for ``data.cache``; ``None`` where that is not known."""
+        return None
 
     def precisions(self) -> tuple[str, ...]:
         """The precisions that this device really computes in, of ``32``, ``16-mixed`` and ``bf16-mixed``."""

@@ -18,8 +18,10 @@ from torch import Tensor
 from stemcore.component.dataset import Dataset
 from stemcore.data.chain import Chain
 from stemcore.data.intake import Findings, Intake, physical, suspect
-from stemcore.data.loader import ordered_batches, prefetch, to_tensors
+from stemcore.data.loader import Loader
 from stemcore.data.pipeline import Pipeline
+from stemcore.data.source import Source
+from stemcore.data.tensors import item_bytes
 from stemcore.errors import Problem, UserError
 from stemcore.files import write_atomically
 from stemcore.progress import Reporter
@@ -31,13 +33,12 @@ log = logging.getLogger("stemcore")
 
 def fit(
     pipeline: Pipeline,
-    dataset: Dataset,
-    train: np.ndarray,
+    train: Source,
     *,
     describe: Mapping[str, Any],
-    device: torch.device,
+    loader: Loader,
     reporter: Reporter,
-    checked: Sequence[tuple[Dataset, np.ndarray]] = (),
+    checked: Sequence[Source] = (),
 ) -> None:
     """Checks the training items and fits every transform that has to be, in chain order, on them alone.
 
@@ -56,16 +57,16 @@ def fit(
     if not passes and not checks:
         return
     also = checked if checks else ()
-    cache = _cache_file([(dataset, train), *also], describe)
+    cache = _cache_file([train, *also], describe)
     if _restore(pipeline, cache):
         log.info("transforms taken from the cache (%s)", cache)
         return
-    findings = _findings(pipeline.intake, dataset) if checks else []
-    problems = _check(pipeline.intake, dataset, also, findings, device, reporter)
+    findings = _findings(pipeline.intake, train.dataset) if checks else []
+    problems = _check(pipeline.intake, train, also, findings, loader, reporter)
     for number in range(max(passes, 1)):
         title = "fitting transforms" if passes else "checking values"
         seen = findings if number == 0 else []
-        _one_pass(pipeline.intake, chains, dataset, train, number, seen, device, reporter, title)
+        _one_pass(pipeline.intake, chains, train, number, seen, loader, reporter, title)
         problems += [p for f in seen if (p := f.problem())]
         if problems:
             raise UserError(*problems)
@@ -81,46 +82,45 @@ def _findings(intake: Intake, dataset: Dataset) -> list[Findings]:
 
 def _check(
     intake: Intake,
-    dataset: Dataset,
-    others: Sequence[tuple[Dataset, np.ndarray]],
+    train: Source,
+    others: Sequence[Source],
     findings: list[Findings],
-    device: torch.device,
+    loader: Loader,
     reporter: Reporter,
 ) -> list[Problem]:
-    """Looks at the values of other items: those of ``dataset`` itself are added to its ``findings``, the problems of
-    other data sets are returned."""
+    """Looks at the values of other items: those of the training data's own file are added to its ``findings``, the
+    problems of other data sets are returned."""
     problems: list[Problem] = []
-    for other, indices in others:
-        mine = findings if other is dataset else _findings(intake, other)
-        _one_pass(intake, {}, other, indices, 0, mine, device, reporter, "checking values")
-        problems += [p for f in mine if other is not dataset and (p := f.problem())]
+    for other in others:
+        same = other.dataset is train.dataset
+        mine = findings if same else _findings(intake, other.dataset)
+        _one_pass(intake, {}, other, 0, mine, loader, reporter, "checking values")
+        problems += [p for f in mine if not same and (p := f.problem())]
     return problems
 
 
 def _one_pass(
     intake: Intake,
     chains: Mapping[str, Chain],
-    dataset: Dataset,
-    train: np.ndarray,
+    source: Source,
     number: int,
     findings: Sequence[Findings],
-    device: torch.device,
+    loader: Loader,
     reporter: Reporter,
     title: str,
 ) -> None:
     """Shows every item to the ``findings`` and to the fitted transform ``number`` of each chain."""
     fitting = _fitted(chains, number)
     lenient = Intake(intake.stored, "clip" if intake.invalid == "error" else intake.invalid)
-    with reporter.task(title, len(train)) as task, torch.no_grad(), _leaving_a_core(device):
-        for rows in prefetch(ordered_batches(dataset, train, batch_items(dataset))):
-            batch = {n: t.to(device, non_blocking=True) for n, t in to_tensors(rows).items()}
+    with reporter.task(title, len(source)) as task, torch.no_grad(), _leaving_a_core(loader.device):
+        for batch in loader.ordered(source, batch_items(source.dataset)):
             for finding in findings:
                 if finding.spec.name in batch:
                     finding.look(physical(finding.spec, batch[finding.spec.name]), batch["index"])
             batch = lenient(batch)
             for name, steps in fitting.items():
                 _update(chains[name], steps[0], batch[name], batch.get("mask") if name == "input" else None)
-            task.advance(len(rows["index"]))
+            task.advance(len(batch["index"]))
 
 
 @contextmanager
@@ -157,15 +157,14 @@ def _update(chain: Chain, last: int, x: Tensor, mask: Tensor | None) -> None:
 def batch_items(dataset: Dataset) -> int:
     """Items of about 4 MB: large enough that the overhead per batch is nothing, small enough for their memory to be
     reused from batch to batch: fresh pages cost more than the arithmetic."""
-    item = sum(f.size * np.dtype(f.dtype).itemsize for f in dataset.fields.values())
-    return max(1, min(1024, PASS_BYTES // max(1, item)))
+    return max(1, min(1024, PASS_BYTES // item_bytes(dataset)))
 
 
-def _cache_file(read: Sequence[tuple[Dataset, np.ndarray]], describe: Mapping[str, Any]) -> Path:
+def _cache_file(sources: Sequence[Source], describe: Mapping[str, Any]) -> Path:
     digest = hashlib.sha256()
-    for dataset, indices in read:
-        digest.update(dataset.fingerprint().encode())
-        digest.update(np.ascontiguousarray(indices).tobytes())
+    for source in sources:
+        digest.update(source.dataset.fingerprint().encode())
+        digest.update(np.ascontiguousarray(source.indices).tobytes())
     digest.update(repr(sorted(describe.items())).encode())
     root = Path(os.environ[CACHE]) if os.environ.get(CACHE) else user_cache_path("stemcore")
     return root / "fits" / f"{digest.hexdigest()}.pt"

@@ -1,102 +1,148 @@
-"""Batches of stored items: read in blocks, ahead of the device."""
+"""Batches of stored items on the device: from a cache where they are in it, else read ahead from storage."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from stemcore.component.dataset import Dataset
-from stemcore.data.order import Epoch, Window, restrict
+from stemcore.data.assembly import Assembly
+from stemcore.data.buffers import Buffers
+from stemcore.data.cache import Cache
+from stemcore.data.jobs import Plan, batch_count, in_order, shuffled
+from stemcore.data.memory import cores
+from stemcore.data.order import Epoch
+from stemcore.data.source import Source
+from stemcore.data.tensors import INDEX, Batch, item_bytes
 
-Rows = dict[str, np.ndarray]
-Batch = dict[str, Tensor]
-T = TypeVar("T")
-INDEX = "index"
+MOST_WORKERS = 16
+ORDERED_BYTES = 64e6
+CPU = torch.device("cpu")
+FETCHED = 256
+FEW = 0.02
+"""Share of an epoch's items that may be missing from a cache for them to be fetched first, by themselves."""
 
 
-def training_batches(
-    dataset: Dataset,
-    epoch: Epoch,
-    batch_size: int,
-    *,
-    start: int = 0,
-    rank: int = 0,
-    world: int = 1,
-    drop_last: bool = False,
-) -> Iterator[Rows]:
-    """This process's share of the batches of an epoch, from batch ``start`` on.
+@dataclass(frozen=True)
+class Loader:
+    """How batches come to the device.
 
-    Args:
-        dataset: the items.
-        epoch: their order.
-        batch_size: items of a batch per process: the global batch is ``batch_size * world``.
-        start: batches to leave out, as already trained on.
-        rank, world: this process among how many; it owns the lanes ``rank``, ``rank + world``, ...
-        drop_last: leaves out a last batch that is not full.
+    Attributes:
+        device: where they are wanted.
+        workers: threads that read ahead; ``None`` for as many as there are cores. A data set that does not allow for
+            several is read by one; with 0, batches are read between the steps.
+        buffer_bytes: memory for the batches of an epoch that are open at a time.
+        pin: whether batches wait for the device in page-locked memory.
+        rank, world: this process among how many.
+        stop: asked while waiting for storage: whether to end early.
     """
-    lanes, total = len(epoch.lanes), len(epoch)
-    size = batch_size * world
-    mine = [lane for lane in range(lanes) if lane % world == rank]
-    readers = {lane: _Lane(dataset, epoch.lanes[lane], _before(start * size, lane, lanes)) for lane in mine}
-    for first in range(start * size, batch_count(epoch, batch_size, world, drop_last) * size, size):
-        last = min(first + size, total)
-        parts, places = [], []
-        for lane in mine:
-            begin, end = _before(first, lane, lanes), _before(last, lane, lanes)
-            if end > begin:
-                parts.append(readers[lane].take(end - begin))
-                places.append(np.arange(begin, end) * lanes + lane)
-        order = np.argsort(np.concatenate(places))
-        yield {name: np.concatenate([p[name] for p in parts])[order] for name in parts[0]}
+
+    device: torch.device = CPU
+    workers: int | None = None
+    buffer_bytes: float = 512e6
+    pin: bool = False
+    rank: int = 0
+    world: int = 1
+    stop: Callable[[], bool] = lambda: False
+
+    def epoch(
+        self, source: Source, epoch: Epoch, batch_size: int, *, start: int = 0, drop_last: bool = False
+    ) -> Iterator[Batch]:
+        """This process's share of the batches of an epoch, from batch ``start`` on.
+
+        Args:
+            source: the items.
+            epoch: their order.
+            batch_size: items of a batch per process: the global batch is ``batch_size * world``.
+            start: batches to leave out, as already trained on.
+            drop_last: leaves out a last batch that is not full.
+        """
+        stop = batch_count(epoch, batch_size, self.world, drop_last) * batch_size
+        if source.cache is not None:
+            mine = epoch.share(self.rank, self.world)[start * batch_size : stop]
+            if self._complete(source, mine):
+                return self._kept(source.cache, mine, batch_size)
+        plan = shuffled(epoch, batch_size, start=start, rank=self.rank, world=self.world, drop_last=drop_last)
+        return self._read(plan, source, batch_size, self.buffer_bytes)
+
+    def ordered(self, source: Source, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Batches of the source's items, block by block in storage order, every ``world``-th of them; the first
+        ``limit`` of this process."""
+        plan = in_order(source.dataset.blocks(), source.indices, batch_size, rank=self.rank, world=self.world)
+        if source.cache is not None and not len(source.cache.missing(source.indices)):
+            mine = [job.indices for job in plan.jobs]
+            return islice(self._kept(source.cache, np.concatenate(mine), batch_size), limit) if mine else iter(())
+        return islice(self._read(plan, source, batch_size, ORDERED_BYTES), limit)
+
+    def threads(self, dataset: Dataset, block_bytes: float = 0) -> int:
+        """Threads that read a data set: no more than its blocks leave memory for, as each decodes one at a time."""
+        if self.workers == 0 or not dataset.thread_safe:
+            return min(1, self.workers if self.workers is not None else 1)
+        wanted = self.workers or min(MOST_WORKERS, cores())
+        return max(1, min(wanted, int(self.buffer_bytes // max(1, 2 * block_bytes))))
+
+    def _complete(self, source: Source, indices: np.ndarray) -> bool:
+        """Whether all items are in the cache, once the last few have been fetched: those that rotated out. One process
+        of several would meet other items in every epoch, and fetches whatever it lacks."""
+        assert source.cache is not None
+        missing = np.unique(source.cache.missing(indices))
+        if len(missing) > FEW * len(indices) and self.world == 1:
+            return False
+        if len(missing):
+            alone = replace(self, rank=0, world=1)
+            for _ in alone.ordered(source.only(missing), min(len(missing), FETCHED)):
+                pass
+        return True
+
+    def _kept(self, cache: Cache, indices: np.ndarray, batch_size: int) -> Iterator[Batch]:
+        """Batches from a cache. Where it is on the device, nothing is left to do on the host; where it is in the host's
+        memory and the device is another, a thread gathers ahead."""
+        order = torch.from_numpy(indices).to(cache.device)
+        gathered = (cache.take(part) for part in torch.split(order, batch_size))
+        if cache.device == self.device or self.device.type == "cpu":
+            return gathered
+        pinned = ({n: t.pin_memory() for n, t in b.items()} for b in gathered) if self.pin else gathered
+        return (self._moved(b) for b in (prefetch(pinned) if self.workers != 0 else pinned))
+
+    def _read(self, plan: Plan, source: Source, batch_size: int, budget: float) -> Iterator[Batch]:
+        dataset = source.dataset
+        bytes_each = item_bytes(dataset)
+        largest = max((len(b) for b in dataset.blocks()), default=0) * bytes_each
+        assembly = Assembly(
+            plan,
+            dataset,
+            Buffers(dataset.fields, batch_size, pin=self.pin),
+            workers=self.threads(dataset, largest),
+            most_open=max(2, int(budget / (bytes_each * batch_size))),
+            stop=self.stop,
+        )
+        for batch in assembly.batches():
+            moved = self._moved(batch)
+            if source.cache is not None:
+                source.cache.add(batch if source.cache.device.type == "cpu" else moved)
+            yield moved
+
+    def _moved(self, batch: Batch) -> Batch:
+        if self.device.type == "cpu":
+            return batch
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def batch_count(epoch: Epoch, batch_size: int, world: int = 1, drop_last: bool = False) -> int:
-    """Batches of an epoch, the same on every process."""
-    full, rest = divmod(len(epoch), batch_size * world)
-    return full if drop_last or rest < world else full + 1
-
-
-def ordered_batches(
-    dataset: Dataset, indices: np.ndarray, batch_size: int, *, rank: int = 0, world: int = 1
-) -> Iterator[Rows]:
-    """Batches of the items ``indices`` (sorted), block by block in storage order, every ``world``-th of them."""
-    held: list[np.ndarray] = []
-    count = number = 0
-    for block in [*restrict(dataset.blocks(), indices), None]:
-        if block is not None:
-            held.append(block)
-            count += len(block)
-        while count >= batch_size or (block is None and count):
-            pending = np.concatenate(held)
-            now, later = pending[:batch_size], pending[batch_size:]
-            held, count = [later], len(later)
-            if number % world == rank:
-                yield read(dataset, now)
-            number += 1
-
-
-def read(dataset: Dataset, indices: np.ndarray) -> Rows:
-    """Items with their ``index``."""
-    rows = dict(dataset.read(indices))
-    rows[INDEX] = np.asarray(indices, np.int64)
-    return rows
-
-
-def prefetch(source: Iterator[T], prepare: Callable[[T], T] = lambda item: item, depth: int = 2) -> Iterator[T]:
+def prefetch(source: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
     """The items of ``source``, produced by a thread that is at most ``depth`` items ahead."""
-    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=depth)
+    closed = threading.Event()
 
-    def put(kind: str, value: T | BaseException | None) -> bool:
-        while not stop.is_set():
+    def put(value: Batch | BaseException | None) -> bool:
+        while not closed.is_set():
             try:
-                ready.put((kind, value), timeout=0.1)
+                ready.put(value, timeout=0.1)
                 return True
             except queue.Full:
                 continue
@@ -104,71 +150,24 @@ def prefetch(source: Iterator[T], prepare: Callable[[T], T] = lambda item: item,
 
     def work() -> None:
         try:
-            for item in source:
-                if not put("item", prepare(item)):
-                    return
-            put("end", None)
+            if all(put(item) for item in source):
+                put(None)
         except BaseException as error:
-            put("error", error)
+            put(error)
 
-    thread = threading.Thread(target=work, name="stemcore-reader", daemon=True)
+    thread = threading.Thread(target=work, name="stemcore-gatherer", daemon=True)
     thread.start()
     try:
-        while True:
-            kind, value = ready.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                assert isinstance(value, BaseException)
+        while (value := ready.get()) is not None:
+            if isinstance(value, BaseException):
                 raise value
-            yield value  # type: ignore[misc]
+            yield value
     finally:
-        stop.set()
+        closed.set()
         thread.join()
 
 
-_WIDER = {np.dtype(np.uint32): np.int64, np.dtype(np.uint64): np.int64}
-
-
-def to_tensors(rows: Rows, *, pin: bool = False) -> Batch:
-    """Arrays as tensors in their stored dtype (unsigned 32 and 64 bit integers, which few kernels take, as int64)."""
-    batch = {}
-    for name, array in rows.items():
-        array = array.astype(_WIDER[array.dtype]) if array.dtype in _WIDER else array
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        batch[name] = tensor.pin_memory() if pin else tensor
-    return batch
-
-
-def _before(position: int, lane: int, lanes: int) -> int:
-    """How many of a lane's items come before a position of the epoch."""
-    return (position - lane + lanes - 1) // lanes
-
-
-class _Lane:
-    """Hands out the items of one lane, holding one window at a time."""
-
-    def __init__(self, dataset: Dataset, windows: Sequence[Window], skip: int) -> None:
-        self.dataset = dataset
-        self.windows = list(windows)
-        while self.windows and skip >= len(self.windows[0].order):
-            skip -= len(self.windows.pop(0).order)
-        self.position = skip
-        self.rows: Rows | None = None
-
-    def take(self, count: int) -> Rows:
-        parts: list[Rows] = []
-        while count:
-            window = self.windows[0]
-            if self.rows is None:
-                self.rows = read(self.dataset, window.indices)
-            chosen = window.order[self.position : self.position + count]
-            parts.append({name: array[chosen] for name, array in self.rows.items()})
-            count -= len(chosen)
-            self.position += len(chosen)
-            if self.position == len(window.order):
-                self.windows.pop(0)
-                self.position, self.rows = 0, None
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+def index_of(batch: Batch) -> np.ndarray:
+    """The numbers of a batch's items, on the host."""
+    numbers: np.ndarray = batch[INDEX].cpu().numpy()
+    return numbers

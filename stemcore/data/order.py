@@ -5,12 +5,17 @@ length. A lane is read window by window, each as many blocks as its share of the
 are permuted. Item ``k`` of the epoch is item ``k // lanes`` of lane ``k % lanes``: a batch mixes blocks from all over
 the data, the order depends on nothing but seed and epoch, and processes that own lanes see the same global batches
 however many they are. The ``len % lanes`` items at the end of the sequence rotate out for that epoch.
+
+The first window of each lane is shorter than the next, each lane's by another amount, so that the windows do not all
+end at once: the storage is read at an even pace, and a first batch does not wait for a whole buffer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,14 +23,22 @@ from stemcore.component.sampler import Sampler
 
 LANES = 8
 FEWEST_PER_LANE = 8
+AHEAD = 1.5
+"""Bytes of the buffer for each byte in the windows: the rest lets the next windows be read before the last ones end."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Items read together. ``indices`` are in storage order, ``order`` is the order in which they are handed out."""
+    """Items permuted together. ``pieces`` are those of one block each, in storage order; ``order`` is the order in
+    which the items of all pieces are handed out."""
 
-    indices: np.ndarray
+    pieces: tuple[np.ndarray, ...]
     order: np.ndarray
+
+    @cached_property
+    def indices(self) -> np.ndarray:
+        """The items of all pieces."""
+        return np.concatenate(self.pieces)
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,11 @@ class Epoch:
 
     def sequence(self) -> np.ndarray:
         """The item index at every position of the epoch."""
-        lanes = [np.concatenate([w.indices[w.order] for w in lane]) for lane in self.lanes]
+        return self.share(0, 1)
+
+    def share(self, rank: int, world: int) -> np.ndarray:
+        """The items of one process among ``world``, in the order in which it gets them."""
+        lanes = [np.concatenate([w.indices[w.order] for w in lane]) for lane in self.lanes[rank::world]]
         return np.stack(lanes, axis=1).reshape(-1)
 
 
@@ -52,9 +69,16 @@ def restrict(blocks: Sequence[np.ndarray], indices: np.ndarray) -> list[np.ndarr
     return [block for block in kept if len(block)]
 
 
-def lane_count(items: int) -> int:
-    """The number of lanes of a training split: fixed, but for one too small to be spread over them."""
-    return LANES if items >= LANES * FEWEST_PER_LANE else 1
+def lane_count(items: int, block_bytes: float = 0, buffer_bytes: float = math.inf, world: int = 1) -> int:
+    """The number of lanes of a training split, which the data and the buffer decide: eight, or fewer where there are
+    too few items to be spread over them, or where the buffer does not hold a block for each.
+
+    The number of processes has a say only where it does not divide that number: every process owns as many lanes.
+    """
+    lanes = LANES if items >= LANES * FEWEST_PER_LANE else 1
+    while lanes > 1 and lanes * block_bytes * AHEAD > buffer_bytes:
+        lanes //= 2
+    return -(-lanes // world) * world
 
 
 def plan_epoch(
@@ -65,6 +89,7 @@ def plan_epoch(
     item_bytes: int,
     buffer_bytes: float,
     sampler: Sampler | None = None,
+    world: int = 1,
 ) -> Epoch:
     """The order of epoch number ``epoch``.
 
@@ -72,19 +97,22 @@ def plan_epoch(
         blocks: the training split's blocks.
         seed, epoch: what the order depends on.
         item_bytes: size of a stored item.
-        buffer_bytes: size of all windows open at a time; a window holds one block at least.
+        buffer_bytes: size of what is held in memory at a time; a window holds one block at least.
         sampler: chooses the blocks first, if given.
+        world: number of processes.
     """
     rng = np.random.default_rng([seed, epoch, 0xB10C])
     if sampler is not None:
         blocks = sampler.epoch(blocks, rng)
     shuffled = [blocks[i] for i in rng.permutation(len(blocks))]
     total = sum(len(b) for b in shuffled)
-    lanes = lane_count(total)
+    largest = max((len(b) for b in shuffled), default=0) * item_bytes
+    lanes = lane_count(total, largest, buffer_bytes, world)
     length = total // lanes
-    most = max(1, int(buffer_bytes / max(1, item_bytes) / lanes))
+    most = max(1, int(buffer_bytes / AHEAD / max(1, item_bytes) / lanes))
     pieces = _cut(shuffled, [length * (i + 1) for i in range(lanes)])
-    return Epoch([[_window(group, rng) for group in _windows(lane, most)] for lane in pieces], length)
+    windows = [_windows(lane, most * (i + 1) // lanes, most) for i, lane in enumerate(pieces)]
+    return Epoch([[_window(group, rng) for group in lane] for lane in windows], length)
 
 
 def _cut(blocks: Sequence[np.ndarray], ends: Sequence[int]) -> list[list[np.ndarray]]:
@@ -104,18 +132,18 @@ def _cut(blocks: Sequence[np.ndarray], ends: Sequence[int]) -> list[list[np.ndar
     return lanes
 
 
-def _windows(pieces: Sequence[np.ndarray], most: int) -> list[list[np.ndarray]]:
+def _windows(pieces: Sequence[np.ndarray], first: int, most: int) -> list[list[np.ndarray]]:
+    """Groups of pieces with at most ``most`` items, the first group at most ``first``; one piece at least."""
     groups: list[list[np.ndarray]] = []
-    held = most
+    room = 0
     for piece in pieces:
-        if held + len(piece) > most:
+        if len(piece) > room:
+            room = most if groups else first
             groups.append([])
-            held = 0
         groups[-1].append(piece)
-        held += len(piece)
+        room -= len(piece)
     return groups
 
 
 def _window(pieces: Sequence[np.ndarray], rng: np.random.Generator) -> Window:
-    indices = np.concatenate(pieces)
-    return Window(indices, rng.permutation(len(indices)))
+    return Window(tuple(pieces), rng.permutation(sum(map(len, pieces))))

@@ -47,6 +47,10 @@ _AUTO_BOOL = {"anyOf": [{"type": "boolean"}, {"const": "auto"}]}
 Share = Annotated[Any, PlainValidator(_share), WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 1})]
 AtLeastOne = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
+Workers = Annotated[
+    NotNegative | Literal["auto"],
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "auto"}]}),
+]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Slot = Annotated[InstanceOf[Component], WithJsonSchema({})]
 Switch = Annotated[bool | Literal["auto"], WithJsonSchema(_AUTO_BOOL)]
@@ -78,10 +82,15 @@ class DataConfig(Section):
     batch_size: AtLeastOne = Field(128, description="items of a training batch, on each device")
     eval_batch_size: AtLeastOne | None = Field(None, description="items of a batch elsewhere; null: batch_size")
     sampler: Slot | None = Field(None, description="which items an epoch visits; null: every one once")
-    shuffle_buffer_mb: Finite = Field(256.0, gt=0, description="memory of the shuffle buffers, MB")
+    shuffle_buffer_mb: Finite = Field(512.0, gt=0, description="memory for what is shuffled at a time, MB")
+    cache: Literal["auto", "none", "host", "device"] = Field(
+        "auto", description="where items are kept once read; auto: on the device or the host where there is room"
+    )
     drop_last: bool = Field(False, description="leave out an epoch's last batch where it is short")
     invalid: Literal["error", "clip", "mask"] = Field("error", description="what to do with NaN and negative counts")
-    num_workers: NotNegative = Field(1, description="threads that read ahead; 0 reads between the steps")
+    num_workers: Workers = Field(
+        "auto", description="threads that read ahead; 0 reads between the steps; auto: one for each core"
+    )
     pin_memory: Switch = Field("auto", description="copy batches to a GPU from page-locked memory")
     persistent_workers: bool = Field(True, description="accepted from older recipes: the reading threads always stay")
 

@@ -15,10 +15,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from stemcore.assemble import Parts, assemble
-from stemcore.assemble.sources import Source, Sources, whole
+from stemcore.assemble.sources import Sources
 from stemcore.component.dataset import Dataset
 from stemcore.component.fields import FieldSpec
 from stemcore.component.model import Model
+from stemcore.data.source import Source, whole
 from stemcore.errors import Problem, UserError
 from stemcore.files import write_atomically
 from stemcore.progress import Reporter

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from stemcore.assemble import Parts
-from stemcore.assemble.sources import Source
-from stemcore.data.loader import ordered_batches, prefetch, to_tensors
+from stemcore.data.loader import Loader
+from stemcore.data.source import Source
 
 ITEMS, BYTES = 4096, 512e6
 TARGET = "target@physical"
@@ -85,9 +85,8 @@ def fit_baselines(parts: Parts, source: Source, components: int | None) -> dict[
     spread = source.indices[torch.linspace(0, len(source) - 1, count).round().long().numpy()]
     with torch.no_grad():
         device = next(iter([*parts.pipeline.buffers(), torch.zeros(())])).device
-        batches = prefetch(ordered_batches(source.dataset, spread, 256))
-        read = ({n: t.to(device) for n, t in to_tensors(rows).items()} for rows in batches)
-        items = torch.cat([parts.pipeline(stored)[TARGET].cpu() for stored in read])
+        batches = Loader(device).ordered(source.only(spread), 256)
+        items = torch.cat([parts.pipeline(stored)[TARGET].cpu() for stored in batches])
     found: dict[str, Baseline] = {"zeros": Zeros(), "mean": Mean(items)}
     if components is not None and components < min(len(items), items[0].numel()):
         found[f"pca{components}"] = Pca(items, components)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts, assemble
-from stemcore.assemble.sources import Source, Sources
+from stemcore.assemble.sources import Sources
 from stemcore.data.fit import fit
 from stemcore.errors import Interrupted, TrainingFailed, UserError
 from stemcore.progress import Reporter
@@ -23,6 +24,7 @@ from stemcore.runs.resume import locate, recipe_of
 from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch
+from stemcore.trainer.feed import keep_in_memory, loader_of
 
 log = logging.getLogger("stemcore")
 TRIAL = Limits(train_batches=2, val_batches=2, epochs=1)
@@ -92,7 +94,7 @@ def run(
 def overfit(parts: Parts, batches: int) -> None:
     """Cuts training and validation to the same few batches."""
     few = parts.sources.train.first(batches * parts.recipe.data.batch_size)
-    parts.sources = Sources(few, Source(few.dataset, few.indices), parts.sources.test)
+    parts.sources = Sources(few, few, parts.sources.test)
     parts.pipeline.augmentations = []
 
 
@@ -133,10 +135,11 @@ def _train(
     if weights is not None:
         checkpoint.load_weights(weights, checkpoint.MODEL, model, str(start_from))
     pipeline = parts.pipeline.to(fabric.device)
+    keep_in_memory(parts, fabric)
     if resume is not None:
         checkpoint.load_weights(resume["weights"], checkpoint.TRANSFORMS, pipeline, str(start_from))
     else:
-        _fit_transforms(parts, fabric.device, reporter, check_held_out=not overfit_batches)
+        _fit_transforms(parts, fabric, reporter, check_held_out=not overfit_batches)
     first = fabric.global_rank == 0
     if resume is None and first:
         files.begin(directory, parts, parts.backend.describe())
@@ -157,17 +160,16 @@ def _train(
     return load_run(directory)
 
 
-def _fit_transforms(parts: Parts, device: torch.device, reporter: Reporter, *, check_held_out: bool) -> None:
+def _fit_transforms(parts: Parts, fabric: Fabric, reporter: Reporter, *, check_held_out: bool) -> None:
     document = parts.recipe.document()["data"]
-    source, held_out = parts.sources.train, parts.sources.val
+    held_out = parts.sources.val
     fit(
         parts.pipeline,
-        source.dataset,
-        source.indices,
+        parts.sources.train,
         describe={key: document.get(key) for key in ("train", "transforms", "invalid")},
-        device=device,
+        loader=replace(loader_of(parts, fabric), rank=0, world=1),  # every process fits to all items
         reporter=reporter,
-        checked=[(held_out.dataset, held_out.indices)] if held_out is not None and check_held_out else [],
+        checked=[held_out] if held_out is not None and check_held_out else [],
     )
 
 

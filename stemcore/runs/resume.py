@@ -17,6 +17,7 @@ HARMLESS = (
     "loggers",
     "figures",
     "callbacks",
+    "data.cache",
     "data.num_workers",
     "data.pin_memory",
     "data.persistent_workers",

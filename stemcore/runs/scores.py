@@ -10,9 +10,9 @@ from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts
 from stemcore.assemble.parts import Term
-from stemcore.assemble.sources import Source
 from stemcore.assemble.wiring import Tensors
 from stemcore.component.model import Model
+from stemcore.data.source import Source
 from stemcore.errors import UserError
 from stemcore.progress import Reporter
 from stemcore.runs.baselines import TARGET, fit_baselines

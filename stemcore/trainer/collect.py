@@ -9,8 +9,8 @@ from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts
 from stemcore.assemble.parts import Term
-from stemcore.assemble.sources import Source, whole
 from stemcore.component.model import Model
+from stemcore.data.source import Source, whole
 from stemcore.trainer.validate import evaluation, stored_batches
 
 
@@ -44,4 +44,4 @@ def collect(term: Term, parts: Parts, model: Model, fabric: Fabric) -> dict[str,
 def _spread(source: Source, items: int) -> Source:
     if len(source) <= items:
         return source
-    return Source(source.dataset, source.indices[np.linspace(0, len(source) - 1, items).round().astype(int)])
+    return source.only(source.indices[np.linspace(0, len(source) - 1, items).round().astype(int)])

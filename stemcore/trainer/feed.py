@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
-import numpy as np
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from stemcore.assemble import Parts
-from stemcore.data.loader import batch_count, prefetch, to_tensors, training_batches
+from stemcore.component.dataset import Dataset
+from stemcore.data.cache import Cache, Room, place
+from stemcore.data.jobs import batch_count
+from stemcore.data.loader import Loader
+from stemcore.data.memory import free_memory
 from stemcore.data.order import Epoch, plan_epoch, restrict
+from stemcore.data.tensors import item_bytes
+from stemcore.errors import TrainingFailed
+
+
+def loader_of(parts: Parts, fabric: Fabric, stop: Callable[[], bool] = lambda: False) -> Loader:
+    """How batches come to this process, as the recipe's ``data`` say."""
+    data = parts.recipe.data
+    return Loader(
+        fabric.device,
+        workers=None if data.num_workers == "auto" else data.num_workers,
+        buffer_bytes=data.shuffle_buffer_mb * 1e6,
+        pin=fabric.device.type == "cuda" if data.pin_memory == "auto" else bool(data.pin_memory),
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        stop=stop,
+    )
+
+
+def keep_in_memory(parts: Parts, fabric: Fabric) -> None:
+    """Gives the data sets of ``parts`` caches, where the recipe wants them and there is room."""
+    device = fabric.device
+
+    def cache_of(dataset: Dataset) -> Cache | None:
+        room = Room(parts.backend.free_memory(device), free_memory())
+        where = place(parts.recipe.data.cache, dataset, device, room, sharers=fabric.world_size)
+        return None if where is None else Cache(dataset, where)
+
+    parts.sources = parts.sources.kept(cache_of)
 
 
 class Feed:
@@ -20,13 +52,16 @@ class Feed:
         parts: data and their settings.
         fabric: launched.
         limit: batches of an epoch, for trials; ``None`` for all.
+        stop: asked while waiting for storage: whether to end early.
     """
 
-    def __init__(self, parts: Parts, fabric: Fabric, limit: int | None = None) -> None:
-        self.data, self.seed, self.fabric = parts.recipe.data, parts.recipe.seed, fabric
-        self.dataset = parts.sources.train.dataset
-        self.blocks = restrict(self.dataset.blocks(), parts.sources.train.indices)
-        self.item_bytes = sum(f.size * np.dtype(f.dtype).itemsize for f in self.dataset.fields.values())
+    def __init__(
+        self, parts: Parts, fabric: Fabric, limit: int | None = None, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.data, self.seed, self.source = parts.recipe.data, parts.recipe.seed, parts.sources.train
+        self.loader = loader_of(parts, fabric, stop)
+        self.blocks = restrict(self.source.dataset.blocks(), self.source.indices)
+        self.fingerprint = self.source.dataset.fingerprint()
         # A sampler may choose more items in one epoch than in another: all are cut to the shortest, so that schedules
         # and accumulation windows know where an epoch ends.
         epochs = range(parts.recipe.trainer.max_epochs if self.data.sampler is not None else 1)
@@ -34,25 +69,21 @@ class Feed:
         self.batches_per_epoch = count if limit is None else min(count, limit)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
-        """The batches of an epoch from number ``start`` on, fields as stored, in host memory."""
-        fabric = self.fabric
-        pin = fabric.device.type == "cuda" if self.data.pin_memory == "auto" else bool(self.data.pin_memory)
-        rows = training_batches(
-            self.dataset,
-            self._plan(epoch),
-            self.data.batch_size,
-            start=start,
-            rank=fabric.global_rank,
-            world=fabric.world_size,
-            drop_last=self.data.drop_last,
-        )
-        tensors = (to_tensors(r, pin=pin) for r in rows)
-        source = prefetch(tensors) if self.data.num_workers else tensors
-        for _, batch in zip(range(start, self.batches_per_epoch), source, strict=False):
-            yield batch
+        """The batches of an epoch from number ``start`` on, fields as stored, on the device.
+
+        Raises:
+            TrainingFailed: if the files are no longer those that the run began with.
+        """
+        dataset = self.source.dataset
+        if dataset.fingerprint() != self.fingerprint:
+            files = ", ".join(str(file) for file in dataset.files)
+            raise TrainingFailed(f"{files}: has changed since the run was started; put the file back to go on")
+        plan = self._plan(epoch)
+        batches = self.loader.epoch(self.source, plan, self.data.batch_size, start=start, drop_last=self.data.drop_last)
+        return islice(batches, self.batches_per_epoch - start)
 
     def _batch_count(self, epoch: int) -> int:
-        return batch_count(self._plan(epoch), self.data.batch_size, self.fabric.world_size, self.data.drop_last)
+        return batch_count(self._plan(epoch), self.data.batch_size, self.loader.world, self.data.drop_last)
 
     def _plan(self, epoch: int) -> Epoch:
         sampler = self.data.sampler.build() if self.data.sampler is not None else None
@@ -60,7 +91,8 @@ class Feed:
             self.blocks,
             seed=self.seed,
             epoch=epoch,
-            item_bytes=self.item_bytes,
-            buffer_bytes=self.data.shuffle_buffer_mb * 1e6,
+            item_bytes=item_bytes(self.source.dataset),
+            buffer_bytes=self.loader.buffer_bytes,
             sampler=sampler,
+            world=self.loader.world,
         )

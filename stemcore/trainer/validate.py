@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import torch
@@ -14,10 +13,10 @@ from torch import Tensor
 from stemcore.assemble import Parts
 from stemcore.assemble.monitors import logged
 from stemcore.assemble.parts import Term
-from stemcore.assemble.sources import Source
 from stemcore.assemble.wiring import Tensors
 from stemcore.component.model import Model
-from stemcore.data.loader import ordered_batches, prefetch, to_tensors
+from stemcore.data.loader import Loader
+from stemcore.data.source import Source
 from stemcore.progress import Reporter
 from stemcore.trainer.meters import Meter
 
@@ -40,10 +39,9 @@ def stored_batches(
     source: Source, batch_size: int, fabric: Fabric, limit: int | None = None
 ) -> Iterator[dict[str, Tensor]]:
     """The batches of a source in storage order, on the device; this process's share of them."""
-    rows = ordered_batches(source.dataset, source.indices, batch_size, rank=fabric.global_rank, world=fabric.world_size)
     pin = fabric.device.type == "cuda"
-    for batch in prefetch(islice(rows, limit)):
-        yield {n: t.to(fabric.device, non_blocking=True) for n, t in to_tensors(batch, pin=pin).items()}
+    loader = Loader(fabric.device, pin=pin, rank=fabric.global_rank, world=fabric.world_size)
+    return loader.ordered(source, batch_size, limit)
 
 
 def validate(

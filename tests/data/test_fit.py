@@ -8,27 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import stemcore.data.fit as fit_module
 from stemcore import UserError, load_recipe
 from stemcore.assemble import Parts, assemble
 from stemcore.data.fit import fit
+from stemcore.data.loader import Loader
 from stemcore.progress import reporter
 from tests.conftest import bundled_patterns
 
 
 def fitted(document: dict[str, Any]) -> Parts:
     parts = assemble(load_recipe(document))
-    source = parts.sources.train
-    fit(
-        parts.pipeline,
-        source.dataset,
-        source.indices,
-        describe=document["data"],
-        device=torch.device("cpu"),
-        reporter=reporter(quiet=True),
-    )
+    fit(parts.pipeline, parts.sources.train, describe=document["data"], loader=Loader(), reporter=reporter(quiet=True))
     return parts
 
 

@@ -37,15 +37,33 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 def test_no_window_holds_more_than_its_share_of_the_buffer() -> None:
-    epoch = plan_epoch(blocks_of(1000, 16), seed=1, epoch=0, item_bytes=100, buffer_bytes=8 * 48 * 100)
-    sizes = [len(window.indices) for lane in epoch.lanes for window in lane]
-    assert max(sizes) <= 48
-    assert min(len(w.indices) for lane in epoch.lanes for w in lane[:-1]) > 16
+    epoch = plan_epoch(blocks_of(4000, 16), seed=1, epoch=0, item_bytes=100, buffer_bytes=8 * 96 * 100)
+    sizes = [[len(window.indices) for window in lane] for lane in epoch.lanes]
+    assert max(map(max, sizes)) <= 64  # two thirds: the rest is for the windows to come
+    assert min(min(lane[1:-1]) for lane in sizes) > 48
+
+
+def test_windows_of_different_lanes_end_at_different_times() -> None:
+    epoch = plan_epoch(blocks_of(64_000, 10), seed=1, epoch=0, item_bytes=1, buffer_bytes=8 * 1200)
+    ends = [np.cumsum([len(w.order) for w in lane])[:3] for lane in epoch.lanes]
+    assert [int(lane[0]) for lane in ends] == sorted({int(lane[0]) for lane in ends})
+    assert np.diff(sorted(int(lane[1]) for lane in ends)).min() >= 70
 
 
 def test_a_block_larger_than_the_buffer_is_still_read_whole() -> None:
     epoch = plan_epoch(blocks_of(4000, 500), seed=1, epoch=0, item_bytes=100, buffer_bytes=1)
-    assert max(len(w.indices) for lane in epoch.lanes for w in lane) == 500
+    assert len(epoch.lanes) == 1
+    assert {len(w.indices) for w in epoch.lanes[0]} == {500}
+
+
+@pytest.mark.parametrize(("megabytes", "lanes"), [(1, 8), (40, 8), (67, 4), (150, 2), (400, 1), (4000, 1)])
+def test_there_are_as_many_lanes_as_the_buffer_has_room_for_blocks(megabytes: float, lanes: int) -> None:
+    assert lane_count(100_000, megabytes * 1e6, 512e6) == lanes
+
+
+@pytest.mark.parametrize(("world", "lanes"), [(1, 8), (2, 8), (4, 8), (8, 8), (3, 9), (6, 12), (16, 16)])
+def test_every_process_has_as_many_lanes(world: int, lanes: int) -> None:
+    assert lane_count(100_000, world=world) == lanes
 
 
 def test_a_batch_of_a_class_sorted_file_holds_every_class() -> None:

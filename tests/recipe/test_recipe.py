@@ -54,8 +54,9 @@ def test_defaults(toy_recipe: Path) -> None:
     assert (recipe.stem, recipe.name, recipe.seed) == (1, "toy", 42)
     data = recipe.data
     assert (data.val, data.test, data.split, data.batch_size, data.eval_batch_size) == (0.2, 0.0, "item", 128, None)
-    assert (data.augment, data.transforms, data.sampler, data.shuffle_buffer_mb) == ([], {}, None, 256.0)
-    assert (data.drop_last, data.invalid, data.num_workers, data.pin_memory) == (False, "error", 1, "auto")
+    assert (data.augment, data.transforms, data.sampler, data.shuffle_buffer_mb) == ([], {}, None, 512.0)
+    assert (data.drop_last, data.invalid, data.cache, data.num_workers) == (False, "error", "auto", "auto")
+    assert data.pin_memory == "auto"
     trainer = recipe.trainer
     assert (trainer.max_epochs, trainer.max_steps, trainer.precision, trainer.devices) == (50, None, "32", "auto")
     assert (trainer.gradient_clip_val, trainer.early_stopping, trainer.checkpoint.monitor) == (None, None, "val/loss")

@@ -16,8 +16,9 @@ import torch
 from stemcore import UserError, load_recipe, run
 from stemcore.assemble import assemble
 from stemcore.data.fit import fit
-from stemcore.data.loader import to_tensors, training_batches
+from stemcore.data.loader import Loader
 from stemcore.data.order import plan_epoch, restrict
+from stemcore.data.tensors import item_bytes
 from stemcore.errors import TrainingFailed
 from stemcore.progress import reporter
 from stemcore.trainer.meters import FiniteWatch, Meter
@@ -49,22 +50,14 @@ def test_the_loop_takes_the_very_steps_of_plain_pytorch(small: Callable[..., Doc
     recipe = load_recipe(document)
     parts = assemble(recipe)
     source = parts.sources.train
-    fit(
-        parts.pipeline,
-        source.dataset,
-        source.indices,
-        describe={},
-        device=torch.device("cpu"),
-        reporter=QUIET,
-    )
+    fit(parts.pipeline, source, describe={}, loader=Loader(), reporter=QUIET)
     model = parts.build_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     blocks = restrict(source.dataset.blocks(), source.indices)
-    fields = source.dataset.fields.values()
-    size = sum(f.size * np.dtype(f.dtype).itemsize for f in fields)
-    epoch = plan_epoch(blocks, seed=7, epoch=0, item_bytes=size, buffer_bytes=256e6)
-    for stored in training_batches(source.dataset, epoch, 64):
-        batch = parts.pipeline(to_tensors(stored))
+    size = item_bytes(source.dataset)
+    epoch = plan_epoch(blocks, seed=7, epoch=0, item_bytes=size, buffer_bytes=512e6)
+    for stored in Loader().epoch(source, epoch, 64):
+        batch = parts.pipeline(stored)
         outputs = model(batch["input"])
         loss = torch.nn.functional.mse_loss(outputs["prediction"], batch["target"])
         loss = loss + 1e-4 * outputs["latent"].abs().sum(dim=1).mean()

@@ -39,6 +39,10 @@ class CudaBackend(Backend):
         """``cuda``."""
         return "cuda"
 
+    def free_memory(self, device: torch.device) -> int | None:
+        """What the driver says is free."""
+        return int(torch.cuda.mem_get_info(device)[0])
+
     def precisions(self) -> tuple[str, ...]:
         """``32``, ``16-mixed``, and ``bf16-mixed`` where the device computes in bfloat16 (Ampere and later)."""
         return ("32", "16-mixed", "bf16-mixed") if _bfloat16() else ("32", "16-mixed")

@@ -35,6 +35,10 @@ class MpsBackend(Backend):
         """``mps``."""
         return "mps"
 
+    def free_memory(self, device: torch.device) -> int | None:
+        """What Metal recommends to use at most, less what this process uses."""
+        return max(0, int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory()))
+
     def precisions(self) -> tuple[str, ...]:
         """``32`` and ``16-mixed``. bfloat16 needs macOS 14 and a PyTorch newer than the oldest one supported here, and
         brings no speed over float16, so it is left out."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from stemcore.assemble.wiring import SPECIAL
 from stemcore.component.fields import FieldSpec
-from stemcore.data.loader import INDEX, to_tensors
+from stemcore.data.tensors import INDEX, to_tensors
 from stemcore.testing.checks import dataset_processes, dataset_sources  # noqa: F401  promises of their own
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
 from stemcore.testing.subject import Subject

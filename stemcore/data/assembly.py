@@ -1,0 +1,181 @@
+"""Batches put together by threads that read ahead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from stemcore.component.dataset import Dataset
+from stemcore.data.buffers import Buffer, Buffers
+from stemcore.data.jobs import Job, Plan
+from stemcore.data.retry import patiently
+from stemcore.data.tensors import Batch, held_type, lengths
+
+POLL_SECONDS = 0.1
+BY_ROW_BYTES = 2048
+
+
+class Assembly:
+    """Reads the jobs of a plan, each item straight to its row of its batch, and hands out the batches in order.
+
+    A job starts when the batches that it reaches into fit into memory beside those that are open, or when the next
+    batch needs it: what is open is bounded, and nothing waits for ever.
+
+    Args:
+        plan: what to read.
+        dataset: where from.
+        buffers: memory for the batches.
+        workers: threads; 0 reads between two batches, in the thread that asks for them.
+        most_open: batches that may be open at a time.
+        stop: asked while waiting: whether to end early.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        dataset: Dataset,
+        buffers: Buffers,
+        *,
+        workers: int,
+        most_open: int,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._plan, self._dataset, self._buffers = plan, dataset, buffers
+        self._workers, self._most_open, self._stop = workers, max(1, most_open), stop
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+        self._jobs = iter(plan.jobs)
+        self._upcoming = next(self._jobs, None)
+        self._open: dict[int, Buffer] = {}
+        self._missing: dict[int, int] = {}
+        self._needed = plan.numbers.start
+        self._error: BaseException | None = None
+        self._as_stored = all(held_type(f.dtype) == np.dtype(f.dtype) for f in dataset.fields.values())
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches in order, in host memory.
+
+        Raises:
+            BaseException: whatever reading raised, in a thread or not.
+        """
+        threads = [
+            threading.Thread(target=self._work, name=f"stemcore-reader-{i}", daemon=True) for i in range(self._workers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            scratch = Scratch(self._dataset)
+            for number in self._plan.numbers:
+                if not (self._await(number, threads) if threads else self._read(number, scratch)):
+                    return
+                yield self._handed_out(number)
+        finally:
+            self._closed.set()
+            with self._changed:
+                self._changed.notify_all()
+            for thread in threads:
+                thread.join()
+
+    def _handed_out(self, number: int) -> Batch:
+        with self._changed:
+            buffer = self._open.pop(number)
+            del self._missing[number]
+            self._needed = number + 1
+            self._changed.notify_all()
+        return buffer.tensors()
+
+    def _read(self, number: int, scratch: Scratch) -> bool:
+        while self._missing.get(number) != 0:
+            if self._stop():
+                return False
+            job = self._take()
+            assert job is not None, "a batch lacks items that no job reads"
+            self._do(job, scratch)
+        return True
+
+    def _await(self, number: int, threads: list[threading.Thread]) -> bool:
+        with self._changed:
+            while self._missing.get(number) != 0:
+                if self._error is not None:
+                    raise self._error
+                if self._stop():
+                    return False
+                if not any(thread.is_alive() for thread in threads):
+                    raise RuntimeError("the reading threads have ended before the last batch")
+                self._changed.wait(POLL_SECONDS)
+        return True
+
+    def _work(self) -> None:
+        try:
+            scratch = Scratch(self._dataset)
+            while (job := self._take()) is not None:
+                self._do(job, scratch)
+        except BaseException as error:  # also SystemExit of a plugin: whoever waits has to hear of it
+            with self._changed:
+                self._error = self._error or error
+                self._changed.notify_all()
+
+    def _take(self) -> Job | None:
+        """The next job, with its batches opened, as soon as it may start; ``None`` when there is none left."""
+        with self._changed:
+            while not self._closed.is_set() and self._upcoming is not None and self._error is None:
+                job = self._upcoming
+                if job.first > self._needed and job.last - self._needed >= self._most_open:
+                    self._changed.wait()
+                    continue
+                self._upcoming = next(self._jobs, None)
+                for number, _, _ in job.parts:
+                    if number not in self._open:
+                        items = self._plan.size(number)
+                        self._open[number], self._missing[number] = self._buffers.take(items), items
+                return job
+            return None
+
+    def _do(self, job: Job, scratch: Scratch) -> None:
+        buffers = [self._open[number] for number, _, _ in job.parts]
+        direct = job.places is None and len(buffers) == 1 and self._as_stored
+        if direct:
+            row = int(job.row[0])
+            out = {n: a[row : row + len(job.indices)] for n, a in buffers[0].arrays.items()}
+        else:
+            out = scratch.take(len(job.indices))
+        patiently(lambda: self._dataset.read_into(job.indices, out), self._dataset, self._closed)
+        for buffer, (_, first, last) in zip(buffers, job.parts, strict=True):
+            rows = job.row[first:last]
+            places = np.arange(first, last) if job.places is None else job.places[first:last]
+            buffer.index[rows] = job.indices[places]
+            if not direct:
+                for name, values in out.items():
+                    _place(buffer.arrays[name], rows, values, places)
+        with self._changed:
+            for number, first, last in job.parts:
+                self._missing[number] -= last - first
+            if self._missing.get(self._needed) == 0:
+                self._changed.notify_all()
+
+
+def _place(to: np.ndarray, rows: np.ndarray, values: np.ndarray, places: np.ndarray) -> None:
+    """Copies ``values[places]`` to ``to[rows]``; large items one by one, as NumPy would copy them twice."""
+    if len(rows) > 1 and values[:1].nbytes < BY_ROW_BYTES:
+        to[rows] = values[places]
+        return
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        to[row] = values[place]
+
+
+class Scratch:
+    """One thread's memory for a job: small enough to stay in the processor's cache where blocks are."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._fields = dataset.fields
+        self._arrays: dict[str, np.ndarray] = {}
+        self._items = 0
+
+    def take(self, items: int) -> dict[str, np.ndarray]:
+        """Arrays of ``items`` items in their stored types."""
+        if items > self._items:
+            self._arrays = {n: np.empty((items, *lengths(f)), f.dtype) for n, f in self._fields.items()}
+            self._items = items
+        return {name: array[:items] for name, array in self._arrays.items()}
