@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from stem_datasets.paths import check_file
 from stemcore import UserError
@@ -15,15 +20,46 @@ MOST_OPEN = 64
 """Files held open at a time: a scan may be spread over more files than a process may open."""
 
 
+class Scratch(threading.local):
+    """One thread's memory, used again and again: fresh pages cost more than decoding into them."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def take(self, name: str, nbytes: int) -> np.ndarray:
+        """Bytes (nbytes,), whatever was in them."""
+        array = self._arrays.get(name)
+        if array is None or len(array) < nbytes:
+            array = self._arrays[name] = np.empty(nbytes, np.uint8)
+        return array[:nbytes]
+
+
+@dataclass
+class _Descriptor:
+    number: int
+    users: int = 0
+
+
 class Handles:
-    """HDF5 files opened for reading when first needed.
+    """Files opened for reading when first needed: as HDF5 files, which one thread at a time may use, and by their
+    descriptors, which many may.
 
     Handles belong to the process that opened them: after a fork, and in a spawned process, files are opened anew.
+
+    Attributes:
+        lock: to be held by whoever uses an HDF5 file.
+        scratch: memory of each thread.
     """
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self.lock = threading.RLock()
+        self.scratch = Scratch()
         self._open: dict[Path, h5py.File] = {}
         self._datasets: dict[tuple[Path, str], h5py.Dataset] = {}
+        self._descriptors: dict[Path, _Descriptor] = {}
         self._process = os.getpid()
 
     def file(self, path: Path) -> h5py.File:
@@ -32,33 +68,63 @@ class Handles:
         Raises:
             UserError: if it is missing, truncated, locked, or not HDF5.
         """
-        if self._process != os.getpid():
-            self.close()
-            self._process = os.getpid()
-        if path not in self._open:
-            if len(self._open) >= MOST_OPEN:
-                self._close(next(iter(self._open)))
-            self._open[path] = opened(path)
-        return self._open[path]
+        with self.lock:
+            self._own()
+            if path not in self._open:
+                if len(self._open) >= MOST_OPEN:
+                    self._close(next(iter(self._open)))
+                self._open[path] = opened(path)
+            return self._open[path]
 
     def dataset(self, path: Path, name: str) -> h5py.Dataset:
         """A dataset of the file, found there once: looking it up again costs as much as decoding a pattern."""
-        file = self.file(path)
-        if (path, name) not in self._datasets:
-            self._datasets[path, name] = file[name]
-        return self._datasets[path, name]
+        with self.lock:
+            file = self.file(path)
+            if (path, name) not in self._datasets:
+                self._datasets[path, name] = file[name]
+            return self._datasets[path, name]
+
+    @contextmanager
+    def descriptor(self, path: Path) -> Iterator[int]:
+        """The file's descriptor, which stays open for as long as the context lasts."""
+        with self.lock:
+            self._own()
+            if path not in self._descriptors:
+                idle = [p for p, d in self._descriptors.items() if not d.users]
+                for other in idle[: max(0, len(self._descriptors) - MOST_OPEN + 1)]:
+                    os.close(self._descriptors.pop(other).number)
+                self._descriptors[path] = _Descriptor(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+            found = self._descriptors[path]
+            found.users += 1
+        try:
+            yield found.number
+        finally:
+            with self.lock:
+                found.users -= 1
 
     def close(self) -> None:
         """Closes every file; ``file`` opens them again."""
-        for path in list(self._open):
-            self._close(path)
+        with self.lock:
+            for path in list(self._open):
+                self._close(path)
+            for descriptor in self._descriptors.values():
+                os.close(descriptor.number)
+            self._descriptors.clear()
+
+    def _own(self) -> None:
+        if self._process != os.getpid():
+            self.close()
+            self._process = os.getpid()
 
     def _close(self, path: Path) -> None:
         self._datasets = {key: dataset for key, dataset in self._datasets.items() if key[0] != path}
         self._open.pop(path).close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_open": {}, "_datasets": {}, "_process": -1}
+        return {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._start()
 
 
 def opened(path: Path) -> h5py.File:

@@ -47,6 +47,8 @@ class Hdf5(Dataset):
         UserError: for files and datasets that are missing, damaged, of a wrong shape or type, or do not go together.
     """
 
+    thread_safe = True
+
     def __init__(
         self,
         *,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from stem_datasets.direct import direct_reader
+from stem_datasets.filters import Damaged
 from stem_datasets.handles import Handles
 from stem_datasets.lookup import find
 from stem_datasets.tiles import Grid, blocks_of, box_of, cells, tile_of
@@ -49,6 +53,7 @@ class StoredArray:
         stored_chunk: Grid | None = dataset.chunks
         self.chunk: Grid | None = None if stored_chunk is None else stored_chunk[:-2]
         self.tile = tile_of(self.lead, self.chunk, self.item_bytes)
+        self._direct = direct_reader(handles, path, dataset)
 
     def __len__(self) -> int:
         return math.prod(self.lead)
@@ -63,6 +68,37 @@ class StoredArray:
         Raises:
             UserError: naming the first pattern that cannot be read.
         """
+        if not len(rows):
+            return
+        if self._direct is None:
+            with self._handles.lock:
+                self._read_by_hdf5(rows, out)
+            return
+        try:
+            self._direct.read(rows, out)
+        except Damaged:
+            self._read_directly_by_chunk(rows, out)
+
+    def unreadable(self) -> np.ndarray:
+        """The rows whose storage cannot be decoded, found by decoding everything once."""
+        bad = []
+        for rows in self.blocks():
+            if self._fails(rows):
+                bad += [rows[part] for part in self._by_chunk(rows) if self._fails(rows[part])]
+        return np.concatenate(bad) if bad else np.empty(0, np.int64)
+
+    def _read_directly_by_chunk(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Reads chunk by chunk, to find the one that is damaged."""
+        assert self._direct is not None
+        for part in self._by_chunk(rows):
+            values = np.empty((len(part), *self.image), out.dtype)
+            try:
+                self._direct.read(rows[part], values)
+            except Damaged as error:
+                raise self._unreadable(int(rows[part[0]]), error) from error
+            out[part] = values
+
+    def _read_by_hdf5(self, rows: np.ndarray, out: np.ndarray) -> None:
         dataset = self._dataset()
         for places in cells(rows, self.lead, self.tile):
             for part in self._parts(rows, places):
@@ -70,14 +106,6 @@ class StoredArray:
                     self._read_box(dataset, rows, part, out)
                 except (OSError, RuntimeError):
                     self._read_chunks(dataset, rows, part, out)
-
-    def unreadable(self) -> np.ndarray:
-        """The rows whose storage cannot be decoded, found by decoding everything once."""
-        dataset, bad = self._dataset(), []
-        for rows in self.blocks():
-            if self._fails(dataset, rows):
-                bad += [rows[part] for part in self._by_chunk(rows) if self._fails(dataset, rows[part])]
-        return np.concatenate(bad) if bad else np.empty(0, np.int64)
 
     def _dataset(self) -> h5py.Dataset:
         return self._handles.dataset(self.path, self.name)
@@ -112,13 +140,15 @@ class StoredArray:
             try:
                 self._read_box(dataset, rows, places[part], out)
             except (OSError, RuntimeError) as error:
+                number = _passing(error)
+                if number is not None:
+                    raise OSError(number, os.strerror(number), str(self.path)) from error
                 raise self._unreadable(int(rows[places[part[0]]]), error) from error
 
-    def _fails(self, dataset: h5py.Dataset, rows: np.ndarray) -> bool:
+    def _fails(self, rows: np.ndarray) -> bool:
         try:
-            scratch = np.empty((len(rows), *self.image), self.dtype)
-            self._read_box(dataset, rows, np.arange(len(rows)), scratch)
-        except (OSError, RuntimeError):
+            self.read(rows, np.empty((len(rows), *self.image), self.dtype))
+        except UserError:
             return True
         return False
 
@@ -133,3 +163,11 @@ class StoredArray:
             where=str(self.path),
             hint=f"copy the file again{way_out}",
         )
+
+
+def _passing(error: Exception) -> int | None:
+    """The system's error number behind an error of HDF5, which names it in its message."""
+    number = getattr(error, "errno", None)
+    if number is None and (named := re.search(r"errno = (\d+)", str(error))):
+        number = int(named[1])
+    return number

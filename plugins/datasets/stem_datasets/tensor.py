@@ -33,6 +33,8 @@ class TensorFile(Dataset):
         UserError: for a file that is missing, damaged, refused, or of a wrong shape or type.
     """
 
+    thread_safe = True
+
     def __init__(
         self,
         *,
