@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
@@ -15,6 +16,7 @@ from stemcore.data.retry import patiently
 from stemcore.data.tensors import Batch, held_type, lengths
 
 POLL_SECONDS = 0.1
+LAST_SECONDS = 1.0
 
 
 class Assembly:
@@ -75,8 +77,14 @@ class Assembly:
             self._closed.set()
             with self._changed:
                 self._changed.notify_all()
-            for thread in threads:
-                thread.join()
+            self._end(threads)
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        """Waits for the threads, but not for one that storage holds up: it is left behind, with what it writes to."""
+        until = time.monotonic() + LAST_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        if not any(thread.is_alive() for thread in threads):
             for buffer in self._open.values():
                 buffer.release()
 
