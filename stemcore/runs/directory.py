@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -171,10 +172,27 @@ def _json(value: Any) -> str:
 
 
 @contextmanager
-def logging_to(directory: Path) -> Iterator[None]:
-    """Appends what is logged to ``log.txt`` of a run directory."""
+def remembering() -> Iterator[MemoryHandler]:
+    """Keeps what is logged before there is a run directory, for :func:`logging_to`."""
+    handler = MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
+    with _heard_by(handler):
+        yield handler
+
+
+@contextmanager
+def logging_to(directory: Path, earlier: MemoryHandler) -> Iterator[None]:
+    """Appends what is logged, and what was ``earlier``, to ``log.txt`` of a run directory."""
     handler = logging.FileHandler(directory / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    earlier.setTarget(handler)
+    earlier.flush()
+    logging.getLogger("stemcore").removeHandler(earlier)
+    with _heard_by(handler):
+        yield
+
+
+@contextmanager
+def _heard_by(handler: logging.Handler) -> Iterator[None]:
     logger = logging.getLogger("stemcore")
     level = logger.level
     logger.addHandler(handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def run(
         for name, value in (("--output", output), ("--init-from", init_from)):
             if value is not None:
                 raise UserError(f"--resume goes on in the run's own directory and cannot be combined with {name}")
-        return _resume(Path(resume), overrides, reporter)
+        with files.remembering() as earlier:
+            return _resume(Path(resume), overrides, reporter, earlier)
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     elif overrides:
@@ -75,16 +77,16 @@ def run(
     start = checkpoint.load(locate(init_from, (BEST, LAST))[1]) if init_from is not None else None
     directory = Path(output) if output is not None else files.default_output(recipe)
     files.refuse_occupied(directory)
-    parts = assemble(recipe)
-    if overfit_batches:
-        overfit(parts, overfit_batches)
-    limits = TRIAL if fast_dev_run else Limits()
-    with files.undone_if_wrong(directory):
+    with files.remembering() as earlier, files.undone_if_wrong(directory):
+        parts = assemble(recipe)
+        if overfit_batches:
+            overfit(parts, overfit_batches)
         return _train(
             parts,
             directory,
             reporter,
-            limits=limits,
+            earlier,
+            limits=TRIAL if fast_dev_run else Limits(),
             start=start,
             start_from=init_from,
             overfit_batches=overfit_batches,
@@ -98,7 +100,7 @@ def overfit(parts: Parts, batches: int) -> None:
     parts.pipeline.augmentations = []
 
 
-def _resume(given: Path, overrides: Sequence[str], reporter: Reporter) -> Run:
+def _resume(given: Path, overrides: Sequence[str], reporter: Reporter, earlier: MemoryHandler) -> Run:
     directory, path = locate(given, (LAST, BEST))
     contents = checkpoint.load(path)
     recipe = recipe_of(directory, overrides)
@@ -112,7 +114,13 @@ def _resume(given: Path, overrides: Sequence[str], reporter: Reporter) -> Run:
     if contents["overfit_batches"]:
         overfit(parts, contents["overfit_batches"])
     return _train(
-        parts, directory, reporter, resume=contents, start_from=path, overfit_batches=contents["overfit_batches"]
+        parts,
+        directory,
+        reporter,
+        earlier,
+        resume=contents,
+        start_from=path,
+        overfit_batches=contents["overfit_batches"],
     )
 
 
@@ -120,6 +128,7 @@ def _train(
     parts: Parts,
     directory: Path,
     reporter: Reporter,
+    earlier: MemoryHandler,
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resume: dict[str, Any] | None = None,
@@ -151,7 +160,7 @@ def _train(
         "overfit_batches": overfit_batches,
         "fields": {n: list(f.shape) for n, f in parts.sources.spec.items()},
     }
-    with files.logging_to(directory):
+    with files.logging_to(directory, earlier):
         log.info(
             "%s %s in %s on %s", "resuming" if resume else "training", recipe.name, directory, parts.backend.describe()
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from threading import Barrier, BrokenBarrierError
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from stemcore.testing.subject import Subject
 
 FEW = 24
 MOST_BYTES = 64 << 20
+THREADS = 3
 SECONDS_TOGETHER, SECONDS_BETWEEN_READS = 0.2, 0.02
 
 Rows = Mapping[str, np.ndarray]
@@ -168,6 +170,37 @@ def read_by_both(dataset: Dataset, items: np.ndarray, limit: float = 60.0) -> tu
         return here, there.result()
     except BrokenProcessPool as error:
         return here, "no answer: does it wait for this one to be done?" if waited else f"no answer: {error}"
+
+
+def read_by_several(dataset: Dataset, items: np.ndarray) -> list[tuple[np.ndarray, Rows | str]]:
+    """Every third of the items as read by each of three threads while the others read, for some time; the last that
+    each asked for and got, or the first thing that went wrong."""
+    together = Barrier(THREADS)
+
+    def work(number: int) -> tuple[np.ndarray, Rows | str]:
+        mine = items[number % len(items) :: THREADS]
+        first = dict(_copied(dataset.read(mine)))
+        together.wait()
+        until = time.monotonic() + SECONDS_TOGETHER
+        seen: Rows = first
+        while time.monotonic() < until:
+            seen = dataset.read(mine)
+            if not all(np.array_equal(seen[n], v, equal_nan=v.dtype.kind in "fc") for n, v in first.items()):
+                break
+        return mine, seen
+
+    def told(number: int) -> tuple[np.ndarray, Rows | str]:
+        try:
+            return work(number)
+        except BrokenBarrierError:
+            return items[:0], "another thread failed"
+        except Exception as error:
+            together.abort()
+            return items[:0], cause_of(error)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        found = list(threads.map(told, range(THREADS)))
+    return sorted(found, key=lambda pair: isinstance(pair[1], str) and pair[1] == "another thread failed")
 
 
 def in_another_thread(call: Callable[[], T]) -> T:

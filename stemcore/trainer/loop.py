@@ -78,7 +78,8 @@ class Trainer:
         self.reporter, self.stamp, self.limits = reporter, dict(stamp), limits
         self.recipe, self.config = recipe, config
         self.seed = recipe.seed
-        self.feed = Feed(parts, fabric, limits.train_batches)
+        self.interrupt = Interrupt()
+        self.feed = Feed(parts, fabric, limits.train_batches, stop=lambda: self.interrupt.requested)
         accumulate = config.accumulate_grad_batches
         self.max_epochs = min(config.max_epochs, limits.epochs or config.max_epochs)
         steps_per_epoch = -(-self.feed.batches_per_epoch // accumulate)
@@ -130,12 +131,12 @@ class Trainer:
         started = time.monotonic()
         try:
             with (
-                interruptible() as interrupt,
+                interruptible() as self.interrupt,
                 Profile(config.profile, self.directory) as profile,
                 self.reporter.task("epochs", self.max_epochs, done=state.epoch) as epochs,
             ):
                 while state.epoch < self.max_epochs and state.stop_reason is None:
-                    self._train_epoch(interrupt, profile)
+                    self._train_epoch(profile)
                     self._end_epoch()
                     shown = {n: state.metrics[n] for n in ("train/loss", "val/loss") if n in state.metrics}
                     epochs.advance(1, **shown)
@@ -144,7 +145,7 @@ class Trainer:
             self.seconds += time.monotonic() - started
         return state
 
-    def _train_epoch(self, interrupt: Interrupt, profile: Profile) -> None:
+    def _train_epoch(self, profile: Profile) -> None:
         state, config, fabric = self.state, self.config, self.fabric
         accumulate = config.accumulate_grad_batches
         self.callbacks("on_epoch_start", state)
@@ -169,11 +170,14 @@ class Trainer:
                 self._optimizer_step()
                 profile.step()
                 self._after_step(rows, tensors, task, window)
-                if interrupt.requested:
+                if self.interrupt.requested:
                     self._interrupted()
                 if config.max_steps is not None and state.step >= config.max_steps:
                     state.stop(f"max_steps {config.max_steps} reached")
                     break
+            else:
+                if self.batch < total:  # storage kept the loop waiting until somebody asked it to stop
+                    self._interrupted(between_steps=self.batch % accumulate == 0)
 
     def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Tensor, Tensor, Any]:
         device = self.fabric.device
@@ -313,9 +317,11 @@ class Trainer:
             if float(self.fabric.all_reduce(wants, reduce_op="max")) > 0:  # type: ignore[arg-type]
                 self.state.stop("another process stopped")
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, between_steps: bool = True) -> None:
+        """Saves and stops; within the batches of one step the checkpoint of an earlier one stands."""
         self.watch.check()
-        self._save()
+        if between_steps:
+            self._save()
         raise Interrupted(f"interrupted in epoch {self.state.epoch + 1} at step {self.state.step}")
 
     # ---------------------------------------------------------------- checkpoints

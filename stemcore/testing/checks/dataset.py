@@ -10,6 +10,7 @@ import numpy as np
 from stemcore.assemble.wiring import SPECIAL
 from stemcore.component.fields import FieldSpec
 from stemcore.data.tensors import INDEX, to_tensors
+from stemcore.plugins.discovery import cause_of
 from stemcore.testing.checks import dataset_processes, dataset_sources  # noqa: F401  promises of their own
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
 from stemcore.testing.subject import Subject
@@ -102,6 +103,22 @@ def check_reads_any_indices(subject: Subject) -> None:
         }
         for what, indices in cases.items():
             ensure_alike(dataset, read(dataset, indices, what), indices, expected, what)
+
+
+@promise("dataset")
+def check_reads_into_memory(subject: Subject) -> None:
+    """``read_into`` leaves in the arrays that it is given what ``read`` returns, whatever was in them: batches are read
+    into memory that was used before."""
+    with opened(subject) as dataset:
+        items = some_items(dataset)
+        expected = one_by_one(dataset, items)
+        for what, asked in (("items", items), ("items in falling order", items[::-1].copy())):
+            out = {name: np.full_like(values, 1) for name, values in dataset.read(asked).items()}
+            try:
+                dataset.read_into(asked, out)
+            except Exception as error:
+                raise Broken(f"read_into of {what} raised {cause_of(error)}") from error
+            ensure_alike(dataset, out, asked, expected, f"{what} into memory")
 
 
 @promise("dataset")

@@ -16,6 +16,7 @@ from stemcore.testing.trial_dataset import (
     opened,
     pickled,
     read_by_both,
+    read_by_several,
     some_items,
 )
 
@@ -32,6 +33,21 @@ def check_any_thread(subject: Subject) -> None:
         except Exception as error:
             raise Broken(f"read by another thread it raised {cause_of(error)}") from error
         ensure_alike(dataset, seen, items, expected, "items by another thread")
+
+
+@promise("dataset")
+def check_several_threads(subject: Subject) -> None:
+    """Where it declares ``thread_safe``, several threads read it at once and each gets what it asked for: that is how
+    blocks are decoded."""
+    with opened(subject) as dataset:
+        if not dataset.thread_safe:
+            raise NotApplicable("it is read by one thread at a time")
+        items = some_items(dataset)
+        expected = one_by_one(dataset, items)
+        for asked, seen in read_by_several(dataset, items):
+            if isinstance(seen, str):
+                raise Broken(f"read by several threads at once it raised {seen}")
+            ensure_alike(dataset, seen, asked, expected, "items by several threads at once")
 
 
 @promise("dataset")

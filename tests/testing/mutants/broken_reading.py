@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,49 @@ def returning(change) -> type[Frames]:
             return change(super().read(indices))
 
     return Returning
+
+
+class OneFileForAll(Frames):
+    """Seeks and reads in a file that its threads share."""
+
+    thread_safe = True
+
+    def frames(self, indices):
+        found = np.empty((len(indices), 1, *self.image), np.uint16)
+        for place, item in enumerate(indices):
+            self.place = int(item)
+            time.sleep(0.0002)
+            found[place] = super().frames(np.array([self.place]))
+        return found
+
+
+class FirstComeFirstServed(Frames):
+    """Refuses a second reader."""
+
+    thread_safe = True
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(path=path)
+        self.busy = False
+
+    def read(self, indices):
+        if self.busy:
+            raise RuntimeError("is being read")
+        self.busy = True
+        time.sleep(0.001)
+        rows = super().read(indices)
+        self.busy = False
+        return rows
+
+
+class HalfInto(Frames):
+    def read_into(self, indices, out):
+        out["input"][...] = super().read(indices)["input"]
+
+
+class IntoItsOwn(Frames):
+    def read_into(self, indices, out):
+        return self.read(np.sort(indices), out)
 
 
 class NothingOfNothing(Frames):

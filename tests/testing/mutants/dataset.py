@@ -99,6 +99,8 @@ BROKEN = [
     ),
     ("check_reads_any_indices", reading.Swapped, "read of items in no order, some of them twice: 'input' of item"),
     ("check_reads_any_indices", reading.BytesOfIndices, "read of items by int32 indices raised ValueError"),
+    ("check_reads_into_memory", reading.HalfInto, "read of items into memory: 'mask' of item"),
+    ("check_reads_into_memory", reading.IntoItsOwn, r"read_into of items raised TypeError"),
     ("check_leaves_indices_alone", reading.SortsIndices, r"was given the indices \[29 29 27.* and left \[0 0 1"),
     ("check_results_are_its_own", reading.OneBuffer, "read of items, kept while others were read: 'input' of item 0"),
     (
@@ -128,6 +130,16 @@ BROKEN = [
         "read by another thread it raised ProgrammingError: SQLite objects created in a",
     ),
     ("check_any_thread", reading.PerThread, "read of items by another thread: 'input' of item 0 is another"),
+    (
+        "check_several_threads",
+        reading.OneFileForAll,
+        "read of items by several threads at once: '(input|mask)' of item",
+    ),
+    (
+        "check_several_threads",
+        reading.FirstComeFirstServed,
+        "read by several threads at once it raised RuntimeError: is being read",
+    ),
     (
         "check_pickles_while_open",
         reading.PicklesItsFile,

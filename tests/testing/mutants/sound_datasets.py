@@ -110,6 +110,8 @@ class HeaderlessFrames(Frames):
         columns: of the scan.
     """
 
+    thread_safe = True
+
     def header(self) -> tuple[int, int, int]:
         if not self.path.is_file():
             raise UserError("there is no such file", where=str(self.path))
