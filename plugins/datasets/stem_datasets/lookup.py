@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 
+from stem_datasets.source_files import is_numbered, source_file
 from stemcore import UserError
 
 MOST_LISTED = 12
@@ -57,10 +58,10 @@ def _missing_source(dataset: h5py.Dataset) -> tuple[str, str] | None:
     # HDF5 reads a virtual dataset whose source is missing as fill values, without a word.
     if not dataset.is_virtual:
         return None
-    folder = Path(dataset.file.filename).parent
-    for source in dataset.virtual_sources():
-        if source.file_name != "." and "%" not in source.file_name and not (folder / source.file_name).is_file():
-            return f"is virtual and its source {source.file_name} is missing", f"put it into {folder}"
+    file = Path(dataset.file.filename)
+    for source in {mapping.file_name: None for mapping in dataset.virtual_sources()}:
+        if not is_numbered(source) and source_file(file, source) is None:
+            return f"is virtual and its source {source} is missing", f"put it into {file.parent}"
     return None
 
 
