@@ -1,0 +1,81 @@
+"""One pass over a data set in storage order, with reading, computing and writing at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stemcore.assemble import Parts
+from stemcore.component.model import Model
+from stemcore.data.source import Source
+from stemcore.progress import Reporter
+from stemcore.runs.writer import Copier, Writer
+from stemcore.trainer.validate import evaluation, stored_batches
+
+
+class Rows(Protocol):
+    """Takes one row per item."""
+
+    def write(self, items: np.ndarray, rows: np.ndarray) -> None:
+        """Takes the rows (n, ...) of the items ``items`` (n,)."""
+
+    def finish(self) -> None:
+        """Is told that all have come."""
+
+
+Begin = Callable[[tuple[int, ...]], Rows]
+"""Makes what takes the rows, once their shape is known."""
+
+
+def stream(
+    parts: Parts,
+    model: Model,
+    fabric: Fabric,
+    source: Source,
+    verb: Callable[..., Tensor],
+    title: str,
+    reporter: Reporter,
+    dtype: torch.dtype,
+    begin: Begin,
+) -> None:
+    """Applies ``verb`` to every batch and hands the rows over, in ``dtype``.
+
+    Batches are read ahead by threads of the loader. Results are copied from the device and written by a thread of their
+    own, so that the device waits for neither, until 256 MB of results wait to be written.
+
+    Args:
+        parts, model, fabric: a run, ready for data.
+        source: the items.
+        verb: the model's fields to a tensor (n, ...).
+        title: of the progress.
+        reporter: progress.
+        dtype: cast to on the device.
+        begin: what takes the rows.
+
+    Raises:
+        BaseException: what reading, computing or writing raised, as soon as it did.
+    """
+    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
+    copier = Copier(fabric.device)
+    rows: Rows | None = None
+
+    def write(index: np.ndarray, values: np.ndarray) -> None:
+        nonlocal rows
+        rows = begin(values.shape[1:]) if rows is None else rows
+        rows.write(np.searchsorted(source.indices, index), values)
+
+    with Writer(write) as writer, evaluation(model, parts.recipe.seed), reporter.task(title, len(source)) as task:
+        for stored in stored_batches(source, batch_size, fabric):
+            batch = parts.pipeline(stored)
+            given = {w.source: batch[w.source] for w in parts.model_wires if w.source in batch}
+            with fabric.autocast():
+                computed = verb(**given)
+            writer.put(copier(stored["index"], computed.to(dtype)))
+            task.advance(len(computed))
+    if rows is not None:
+        rows.finish()
