@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
 from stemcore.component.dataset import Dataset
 from stemcore.data.buffers import Buffer, Buffers
-from stemcore.data.jobs import Job, Plan
+from stemcore.data.jobs import Job, Piece, Plan
 from stemcore.data.retry import patiently
 from stemcore.data.tensors import Batch, held_type, lengths
 
 POLL_SECONDS = 0.1
-BY_ROW_BYTES = 2048
+LAST_SECONDS = 1.0
 
 
 class Assembly:
@@ -44,6 +46,7 @@ class Assembly:
     ) -> None:
         self._plan, self._dataset, self._buffers = plan, dataset, buffers
         self._workers, self._most_open, self._stop = workers, max(1, most_open), stop
+        self._as_stored = all(held_type(f.dtype) == np.dtype(f.dtype) for f in dataset.fields.values())
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._jobs = iter(plan.jobs)
@@ -52,7 +55,6 @@ class Assembly:
         self._missing: dict[int, int] = {}
         self._needed = plan.numbers.start
         self._error: BaseException | None = None
-        self._as_stored = all(held_type(f.dtype) == np.dtype(f.dtype) for f in dataset.fields.values())
 
     def batches(self) -> Iterator[Batch]:
         """The batches in order, in host memory.
@@ -75,8 +77,16 @@ class Assembly:
             self._closed.set()
             with self._changed:
                 self._changed.notify_all()
-            for thread in threads:
-                thread.join()
+            self._end(threads)
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        """Waits for the threads, but not for one that storage holds up: it is left behind, with what it writes to."""
+        until = time.monotonic() + LAST_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        if not any(thread.is_alive() for thread in threads):
+            for buffer in self._open.values():
+                buffer.release()
 
     def _handed_out(self, number: int) -> Batch:
         with self._changed:
@@ -84,7 +94,7 @@ class Assembly:
             del self._missing[number]
             self._needed = number + 1
             self._changed.notify_all()
-        return buffer.tensors()
+        return buffer.tensors(self._plan.items(number))
 
     def _read(self, number: int, scratch: Scratch) -> bool:
         while self._missing.get(number) != 0:
@@ -126,43 +136,47 @@ class Assembly:
                     self._changed.wait()
                     continue
                 self._upcoming = next(self._jobs, None)
-                for number, _, _ in job.parts:
+                for number in job.counts:
                     if number not in self._open:
-                        items = self._plan.size(number)
-                        self._open[number], self._missing[number] = self._buffers.take(items), items
+                        self._open[number] = self._buffers.take()
+                        self._missing[number] = len(self._plan.items(number))
                 return job
             return None
 
     def _do(self, job: Job, scratch: Scratch) -> None:
-        buffers = [self._open[number] for number, _, _ in job.parts]
-        direct = job.places is None and len(buffers) == 1 and self._as_stored
-        if direct:
-            row = int(job.row[0])
-            out = {n: a[row : row + len(job.indices)] for n, a in buffers[0].arrays.items()}
-        else:
-            out = scratch.take(len(job.indices))
-        patiently(lambda: self._dataset.read_into(job.indices, out), self._dataset, self._closed)
-        for buffer, (_, first, last) in zip(buffers, job.parts, strict=True):
-            rows = job.row[first:last]
-            places = np.arange(first, last) if job.places is None else job.places[first:last]
-            buffer.index[rows] = job.indices[places]
-            if not direct:
-                for name, values in out.items():
-                    _place(buffer.arrays[name], rows, values, places)
+        opened = {number: self._open[number] for number in job.counts}
+        for piece in job.pieces:
+            if self._closed.is_set():
+                return
+            straight = piece.straight and self._as_stored
+            if straight:
+                buffer = opened[piece.batch[0]]
+                rows = slice(buffer.start + piece.row[0], buffer.start + piece.row[-1] + 1)
+                out = {name: array[rows] for name, array in buffer.slab.arrays.items()}
+            else:
+                out = scratch.take(len(piece.indices))
+            patiently(partial(self._dataset.read_into, piece.indices, out), self._dataset, self._closed)
+            if not straight:
+                _scatter(out, piece, opened)
         with self._changed:
-            for number, first, last in job.parts:
-                self._missing[number] -= last - first
+            for number, count in job.counts.items():
+                self._missing[number] -= count
             if self._missing.get(self._needed) == 0:
                 self._changed.notify_all()
 
 
-def _place(to: np.ndarray, rows: np.ndarray, values: np.ndarray, places: np.ndarray) -> None:
-    """Copies ``values[places]`` to ``to[rows]``; large items one by one, as NumPy would copy them twice."""
-    if len(rows) > 1 and values[:1].nbytes < BY_ROW_BYTES:
-        to[rows] = values[places]
+def _scatter(values: Mapping[str, np.ndarray], piece: Piece, opened: Mapping[int, Buffer]) -> None:
+    """Copies the items of a piece to their rows of their batches, those of one slab at once."""
+    rows = np.array([opened[number].start + row for number, row in zip(piece.batch, piece.row, strict=True)])
+    slabs = [opened[number].slab for number in piece.batch]
+    if all(slab is slabs[0] for slab in slabs):
+        for name, array in values.items():
+            slabs[0].arrays[name][rows] = array
         return
-    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-        to[row] = values[place]
+    for slab in {id(slab): slab for slab in slabs}.values():
+        here = [place for place, other in enumerate(slabs) if other is slab]
+        for name, array in values.items():
+            slab.arrays[name][rows[here]] = array[here]
 
 
 class Scratch:

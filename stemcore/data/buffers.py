@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import weakref
 from collections.abc import Mapping
 
@@ -13,52 +15,82 @@ from stemcore.data.tensors import INDEX, Batch, held_type, lengths
 
 
 class Buffers:
-    """Hands out arrays for batches of one size, and takes them back when the last tensor on them is gone.
+    """Hands out memory for batches of one size, and takes it back when the last tensor on it is gone.
 
-    Fresh memory costs a page fault for every 4 KB, more than decoding into it. Page-locked memory is pooled by PyTorch,
-    which also knows when a copy to the device has ended.
+    Fresh memory costs a page fault for every 4 KB, more than decoding into it. Many batches share one slab: items are
+    brought to their places in one call, and a slab is large enough for huge pages. Page-locked memory is left to
+    PyTorch, which pools it and knows when a copy to the device has ended: there each batch is a slab by itself.
 
     Args:
         fields: the fields of an item.
         batch_size: items of the largest batch.
+        batches: that are open at a time, as a rule. More can be had.
         pin: whether the memory is page-locked.
     """
 
-    def __init__(self, fields: Mapping[str, FieldSpec], batch_size: int, *, pin: bool = False) -> None:
-        self._layout = {n: ((batch_size, *lengths(f)), held_type(f.dtype)) for n, f in fields.items()}
-        self._free: dict[str, list[np.ndarray]] = {name: [] for name in fields}
-        self.pin = pin
+    def __init__(
+        self, fields: Mapping[str, FieldSpec], batch_size: int, batches: int = 1, *, pin: bool = False
+    ) -> None:
+        self._fields, self._batch_size = dict(fields), batch_size
+        self._batches, self._pin = max(1, batches), pin
+        self._slabs: list[Slab] = []
 
-    def take(self, items: int) -> Buffer:
-        """Memory for a batch of ``items`` items."""
-        arrays = {name: self._array(name) for name in self._layout}
-        return Buffer(arrays, items)
+    def take(self) -> Buffer:
+        """Memory for a batch."""
+        if self._pin:
+            return Slab(self._fields, self._batch_size, 1, pin=True).take()
+        for slab in self._slabs:
+            if slab.free:
+                return slab.take()
+        self._slabs.append(Slab(self._fields, self._batch_size, self._batches))
+        return self._slabs[-1].take()
 
-    def _array(self, name: str) -> np.ndarray:
-        shape, dtype = self._layout[name]
-        if self.pin:
-            return torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True).numpy()
-        free = self._free[name]
-        try:
-            array = free.pop()
-        except IndexError:
-            array = np.empty(shape, dtype)
-        # The tensor keeps this very view alive, and all tensors on the same memory keep that one's storage.
-        view = array.view()
-        weakref.finalize(view, free.append, array).atexit = False
-        return view
+
+class Slab:
+    """Memory for several batches.
+
+    Attributes:
+        arrays: each field's, (batches * batch_size, *shape).
+        free: numbers of the batches that nobody uses, lowest first: what was never needed is never touched.
+    """
+
+    def __init__(self, fields: Mapping[str, FieldSpec], batch_size: int, batches: int, *, pin: bool = False) -> None:
+        self.batch_size, self.free = batch_size, list(range(batches))
+        self.arrays: dict[str, np.ndarray] = {}
+        for name, spec in fields.items():
+            shape, dtype = (batches * batch_size, *lengths(spec)), held_type(spec.dtype)
+            if pin:
+                same = torch.from_numpy(np.empty(0, dtype)).dtype
+                self.arrays[name] = torch.empty(shape, dtype=same, pin_memory=True).numpy()
+            else:
+                self.arrays[name] = np.empty(shape, dtype)
+
+    def take(self) -> Buffer:
+        """The first free part."""
+        return Buffer(self, heapq.heappop(self.free))
 
 
 class Buffer:
-    """The arrays of one batch, to be filled row by row."""
+    """The part of a slab for one batch: rows from ``start`` on."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], items: int) -> None:
-        self.arrays, self.items = arrays, items
-        # Not among the arrays: the numbers of the items are remembered for longer than their values.
-        self.index = np.empty(items, np.int64)
+    def __init__(self, slab: Slab, number: int) -> None:
+        self.slab, self.start, self._number = slab, number * slab.batch_size, number
 
-    def tensors(self) -> Batch:
-        """The batch, on the same memory."""
-        batch = {name: torch.from_numpy(array)[: self.items] for name, array in self.arrays.items()}
-        batch[INDEX] = torch.from_numpy(self.index)
+    def tensors(self, items: np.ndarray) -> Batch:
+        """The batch of ``items``, on this memory, which is free again when the last of its tensors is gone."""
+        batch, gone = {}, itertools.count(1)
+        for name, array in self.slab.arrays.items():
+            # A tensor keeps this very view alive, and all tensors made from it keep the tensor's storage.
+            view = array[self.start : self.start + len(items)]
+            weakref.finalize(view, self._one_gone, gone).atexit = False
+            batch[name] = torch.from_numpy(view)
+        batch[INDEX] = torch.from_numpy(items)
         return batch
+
+    def release(self) -> None:
+        """Gives back memory that was never handed out."""
+        heapq.heappush(self.slab.free, self._number)
+
+    def _one_gone(self, gone: itertools.count[int]) -> None:
+        if next(gone) == len(self.slab.arrays):
+            self.release()

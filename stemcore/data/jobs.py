@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -13,44 +12,57 @@ from stemcore.data.order import Epoch, Window, restrict
 
 
 @dataclass(frozen=True)
-class Job:
-    """Items of one block to be read at once.
+class Piece:
+    """Items of one block, read at once.
 
     Attributes:
         indices: the items, in storage order.
-        batch, row: for each item the batch that it belongs to and its row there; ascending by batch.
-        places: for each of those the place of its item in ``indices``; ``None`` if they are in the same order.
-        first, last: batches that must not be past, and that have to be open, for the job to start. They are those of
-            all that is permuted together, so that jobs in order of ``first`` never wait for one another.
+        batch, row: for each item the batch that it belongs to and its row there.
+        straight: whether all items go to one batch, to rows in the same order, one behind the other.
     """
 
     indices: np.ndarray
-    batch: np.ndarray
-    row: np.ndarray
-    places: np.ndarray | None
+    batch: list[int]
+    row: list[int]
+    straight: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """Pieces that one thread reads.
+
+    Attributes:
+        pieces: one after another.
+        counts: the batches that the job reaches into, each with its number of items.
+        first, last: the batch that needs the job, and the last one that has to be open for it. They are those of all
+            that is permuted together, so that jobs in order of ``first`` never wait for one another.
+    """
+
+    pieces: list[Piece]
+    counts: dict[int, int]
     first: int
     last: int
-
-    @cached_property
-    def parts(self) -> list[tuple[int, int, int]]:
-        """Each batch that the job reaches into, with the stretch of ``row`` and ``places`` that goes there."""
-        cuts = [0, *(np.flatnonzero(np.diff(self.batch)) + 1).tolist(), len(self.batch)]
-        return [(int(self.batch[a]), a, b) for a, b in pairwise(cuts)]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a sequence of batches.
+    """The batches of one process, and how to read them.
 
     Attributes:
         jobs: in the order in which they are needed, that of ``first``.
-        numbers: the batches, one after another.
-        size: items of a batch, by its number.
+        sequence: the items of the batches from number 0 on, one batch behind the other.
+        batch_size: items of a batch; only the last one may have fewer.
+        numbers: the batches to be handed out.
     """
 
     jobs: Iterator[Job]
+    sequence: np.ndarray
+    batch_size: int
     numbers: range
-    size: Callable[[int], int]
+
+    def items(self, number: int) -> np.ndarray:
+        """The items of a batch."""
+        return self.sequence[number * self.batch_size : (number + 1) * self.batch_size]
 
 
 def batch_count(epoch: Epoch, batch_size: int, world: int = 1, drop_last: bool = False) -> int:
@@ -60,7 +72,14 @@ def batch_count(epoch: Epoch, batch_size: int, world: int = 1, drop_last: bool =
 
 
 def shuffled(
-    epoch: Epoch, batch_size: int, *, start: int = 0, rank: int = 0, world: int = 1, drop_last: bool = False
+    epoch: Epoch,
+    batch_size: int,
+    *,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    drop_last: bool = False,
+    together: int = 1,
 ) -> Plan:
     """One process's share of the batches of an epoch, from batch ``start`` on.
 
@@ -70,70 +89,102 @@ def shuffled(
         start: batches to leave out, as already trained on.
         rank, world: this process among how many; it owns the lanes ``rank``, ``rank + world``, ...
         drop_last: leaves out a last batch that is not full.
+        together: items of a job, unless a block alone has more.
     """
     numbers = range(start, batch_count(epoch, batch_size, world, drop_last))
-    items = len(epoch) // world
-    return Plan(_window_jobs(epoch, batch_size, numbers, rank, world), numbers, _cut_at(items, batch_size))
+    jobs = _window_jobs(epoch.lanes[rank::world], batch_size, numbers, together)
+    return Plan(jobs, epoch.share(rank, world), batch_size, numbers)
 
 
 def in_order(
-    blocks: Sequence[np.ndarray], indices: np.ndarray, batch_size: int, *, rank: int = 0, world: int = 1
+    blocks: Sequence[np.ndarray],
+    indices: np.ndarray,
+    batch_size: int,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    together: int = 1,
+    limit: int | None = None,
 ) -> Plan:
     """Batches of the items ``indices`` (sorted), block by block in storage order, every ``world``-th of them: number
-    ``k`` of this process is number ``k * world + rank`` of all."""
+    ``k`` of this process is number ``k * world + rank`` of all. Each process gets ``limit`` batches at most."""
     kept = restrict(blocks, indices)
-    items = sum(map(len, kept))
-    size = _cut_at(items, batch_size)
+    if limit is not None:
+        kept = _first_items(kept, limit * batch_size * world)
+    everything = np.concatenate([*kept, np.empty(0, np.int64)])
+    numbers = range(rank, -(-len(everything) // batch_size), world)
+    mine = [everything[n * batch_size : (n + 1) * batch_size] for n in numbers]
+    sequence = np.concatenate([*mine, np.empty(0, np.int64)])
+    jobs = _grouped(_ordered_pieces(kept, batch_size, rank, world), together)
+    return Plan(jobs, sequence, batch_size, range(len(numbers)))
 
-    def jobs() -> Iterator[Job]:
-        position = 0
-        for block in kept:
-            places = np.arange(position, position + len(block))
-            position += len(block)
-            batch = places // batch_size
+
+def _first_items(blocks: Sequence[np.ndarray], items: int) -> list[np.ndarray]:
+    starts = np.cumsum([0, *map(len, blocks)])
+    return [block[: items - start] for block, start in zip(blocks, starts.tolist(), strict=False) if start < items]
+
+
+def _ordered_pieces(blocks: Sequence[np.ndarray], batch_size: int, rank: int, world: int) -> Iterator[Piece]:
+    position = 0
+    for block in blocks:
+        batch, row = np.divmod(np.arange(position, position + len(block)), batch_size)
+        position += len(block)
+        if world > 1:
             mine = batch % world == rank
-            if mine.any():
-                batch, row = batch[mine] // world, places[mine] % batch_size
-                yield Job(block[mine], batch, row, None, int(batch[0]), int(batch[-1]))
-
-    count = len(range(rank, -(-items // batch_size), world))
-    return Plan(jobs(), range(count), lambda number: size(number * world + rank))
+            block, batch, row = block[mine], batch[mine] // world, row[mine]
+        if len(block):
+            yield Piece(block, batch.tolist(), row.tolist(), straight=bool(batch[0] == batch[-1]))
 
 
-def _cut_at(items: int, batch_size: int) -> Callable[[int], int]:
-    return lambda number: min(batch_size, items - number * batch_size)
-
-
-def _window_jobs(epoch: Epoch, batch_size: int, wanted: range, rank: int, world: int) -> Iterator[Job]:
-    """The jobs of the windows of this process's lanes, those first that are needed first."""
-    own = len(epoch.lanes) // world
-    windows: list[tuple[int, int, Window]] = []
-    for q in range(own):
+def _window_jobs(lanes: Sequence[Sequence[Window]], batch_size: int, wanted: range, together: int) -> Iterator[Job]:
+    """The jobs of the windows of a process's lanes, those first that are needed first. Item ``k`` of lane ``q`` of its
+    ``n`` lanes is number ``k * n + q`` of its items."""
+    windows: list[tuple[int, Window]] = []
+    for q, lane in enumerate(lanes):
         start = 0
-        for window in epoch.lanes[rank + q * world]:
-            windows.append((start * own + q, q, window))
+        for window in lane:
+            windows.append((start * len(lanes) + q, window))
             start += len(window.order)
     windows.sort(key=lambda entry: entry[0])
-    for first, _, window in windows:
-        yield from _jobs_of(window, first, own, batch_size, wanted)
+    for first, window in windows:
+        low = max(first // batch_size, wanted.start)
+        high = min((first + len(lanes) * (len(window.order) - 1)) // batch_size, wanted.stop - 1)
+        position = np.empty(len(window.order), np.int64)
+        position[window.order] = first + len(lanes) * np.arange(len(window.order))
+        yield from _grouped(_pieces_of(window, position, batch_size, low, high), together, (low, high))
 
 
-def _jobs_of(window: Window, first: int, own: int, batch_size: int, wanted: range) -> Iterator[Job]:
-    """The jobs of a window whose items are number ``first``, ``first + own``, ... of this process's items."""
-    position = np.empty(len(window.order), np.int64)
-    position[window.order] = first + own * np.arange(len(window.order))
-    low = max(first // batch_size, wanted.start)
-    high = min((first + own * (len(window.order) - 1)) // batch_size, wanted.stop - 1)
-    if high < low:
-        return
+def _pieces_of(window: Window, position: np.ndarray, batch_size: int, low: int, high: int) -> Iterator[Piece]:
+    """The pieces of a window, of which only the items of batches ``low`` to ``high`` are wanted."""
+    batch, row = np.divmod(position, batch_size)
+    keep = (batch >= low) & (batch <= high)
+    everything = bool(keep.all())
     start = 0
     for piece in window.pieces:
-        here = position[start : start + len(piece)]
+        here = slice(start, start + len(piece))
         start += len(piece)
-        batch = here // batch_size
-        keep = (batch >= low) & (batch <= high)
-        if not keep.all():
-            piece, here, batch = piece[keep], here[keep], batch[keep]
-        if len(piece):
-            places = np.argsort(here, kind="stable")
-            yield Job(piece, batch[places], here[places] % batch_size, places, low, high)
+        if everything:
+            yield Piece(piece, batch[here].tolist(), row[here].tolist())
+        elif (some := keep[here]).any():
+            yield Piece(piece[some], batch[here][some].tolist(), row[here][some].tolist())
+
+
+def _grouped(pieces: Iterator[Piece], together: int, reach: tuple[int, int] | None = None) -> Iterator[Job]:
+    """Jobs of several pieces: taking up a job costs as much as decoding a small one. ``reach`` is the first and last
+    batch of all of them, if those are not to be each job's own."""
+    group: list[Piece] = []
+    items = 0
+    for piece in pieces:
+        if group and items + len(piece.indices) > together:
+            yield _job(group, reach)
+            group, items = [], 0
+        group.append(piece)
+        items += len(piece.indices)
+    if group:
+        yield _job(group, reach)
+
+
+def _job(pieces: list[Piece], reach: tuple[int, int] | None) -> Job:
+    counts = Counter(number for piece in pieces for number in piece.batch)
+    first, last = reach or (min(counts), max(counts))
+    return Job(pieces, counts, first, last)

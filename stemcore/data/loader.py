@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,10 +18,13 @@ from stemcore.data.jobs import Plan, batch_count, in_order, shuffled
 from stemcore.data.memory import cores
 from stemcore.data.order import Epoch
 from stemcore.data.source import Source
-from stemcore.data.tensors import INDEX, Batch, item_bytes
+from stemcore.data.tensors import Batch, item_bytes
 
 MOST_WORKERS = 16
 ORDERED_BYTES = 64e6
+JOB_BYTES = 1 << 21
+IN_USE = 3
+"""Batches that were handed out and are still looked at."""
 CPU = torch.device("cpu")
 FETCHED = 256
 FEW = 0.02
@@ -41,6 +43,7 @@ class Loader:
         pin: whether batches wait for the device in page-locked memory.
         rank, world: this process among how many.
         stop: asked while waiting for storage: whether to end early.
+        memory: for batches, kept from one epoch to the next.
     """
 
     device: torch.device = CPU
@@ -50,6 +53,7 @@ class Loader:
     rank: int = 0
     world: int = 1
     stop: Callable[[], bool] = lambda: False
+    memory: dict[tuple[Hashable, ...], Buffers] = field(default_factory=dict, repr=False, compare=False)
 
     def epoch(
         self, source: Source, epoch: Epoch, batch_size: int, *, start: int = 0, drop_last: bool = False
@@ -68,17 +72,32 @@ class Loader:
             mine = epoch.share(self.rank, self.world)[start * batch_size : stop]
             if self._complete(source, mine):
                 return self._kept(source.cache, mine, batch_size)
-        plan = shuffled(epoch, batch_size, start=start, rank=self.rank, world=self.world, drop_last=drop_last)
+        plan = shuffled(
+            epoch,
+            batch_size,
+            start=start,
+            rank=self.rank,
+            world=self.world,
+            drop_last=drop_last,
+            together=_together(source.dataset),
+        )
         return self._read(plan, source, batch_size, self.buffer_bytes)
 
     def ordered(self, source: Source, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
         """Batches of the source's items, block by block in storage order, every ``world``-th of them; the first
         ``limit`` of this process."""
-        plan = in_order(source.dataset.blocks(), source.indices, batch_size, rank=self.rank, world=self.world)
-        if source.cache is not None and not len(source.cache.missing(source.indices)):
-            mine = [job.indices for job in plan.jobs]
-            return islice(self._kept(source.cache, np.concatenate(mine), batch_size), limit) if mine else iter(())
-        return islice(self._read(plan, source, batch_size, ORDERED_BYTES), limit)
+        plan = in_order(
+            source.dataset.blocks(),
+            source.indices,
+            batch_size,
+            rank=self.rank,
+            world=self.world,
+            together=_together(source.dataset),
+            limit=limit,
+        )
+        if source.cache is not None and not len(source.cache.missing(plan.sequence)):
+            return self._kept(source.cache, plan.sequence, batch_size)
+        return self._read(plan, source, batch_size, ORDERED_BYTES)
 
     def threads(self, dataset: Dataset, block_bytes: float = 0) -> int:
         """Threads that read a data set: no more than its blocks leave memory for, as each decodes one at a time."""
@@ -114,12 +133,13 @@ class Loader:
         dataset = source.dataset
         bytes_each = item_bytes(dataset)
         largest = max((len(b) for b in dataset.blocks()), default=0) * bytes_each
+        most_open = max(2, int(budget / (bytes_each * batch_size)))
         assembly = Assembly(
             plan,
             dataset,
-            Buffers(dataset.fields, batch_size, pin=self.pin),
+            self._buffers(dataset, batch_size, min(most_open, len(plan.numbers)) + IN_USE),
             workers=self.threads(dataset, largest),
-            most_open=max(2, int(budget / (bytes_each * batch_size))),
+            most_open=most_open,
             stop=self.stop,
         )
         for batch in assembly.batches():
@@ -128,10 +148,20 @@ class Loader:
                 source.cache.add(batch if source.cache.device.type == "cpu" else moved)
             yield moved
 
+    def _buffers(self, dataset: Dataset, batch_size: int, batches: int) -> Buffers:
+        key = (*dataset.fields.values(), batch_size, batches)
+        if key not in self.memory:
+            self.memory[key] = Buffers(dataset.fields, batch_size, batches, pin=self.pin)
+        return self.memory[key]
+
     def _moved(self, batch: Batch) -> Batch:
         if self.device.type == "cpu":
             return batch
         return {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def _together(dataset: Dataset) -> int:
+    return max(1, JOB_BYTES // item_bytes(dataset))
 
 
 def prefetch(source: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
@@ -165,9 +195,3 @@ def prefetch(source: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
     finally:
         closed.set()
         thread.join()
-
-
-def index_of(batch: Batch) -> np.ndarray:
-    """The numbers of a batch's items, on the host."""
-    numbers: np.ndarray = batch[INDEX].cpu().numpy()
-    return numbers

@@ -75,20 +75,28 @@ class Chunked:
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Reads ``rows`` (ascending, none twice) into ``out`` (len(rows), height, width); every chunk once."""
         groups = cells(rows, self._lead, self._chunk[:-2])
-        first = np.array([rows[places[0]] for places in groups])
-        coordinates = np.unravel_index(first, self._lead)
-        cell = tuple(x // c for x, c in zip(coordinates, self._chunk[:-2], strict=True))
         # Each cell of the scan has the chunks of all pieces of the detector, one number after another.
-        numbers = np.ravel_multi_index(cell, self._table.grid[:-2])[:, None] * self._pieces + np.arange(self._pieces)
+        numbers = self._cell(rows[[places[0] for places in groups]])[:, None] * self._pieces + np.arange(self._pieces)
         with self._handles.descriptor(self._path) as file:
             raw = self._raw(file, numbers.reshape(-1))
             for places, at, group in zip(groups, numbers.tolist(), range(len(groups)), strict=True):
                 for piece, number in enumerate(at):
                     self._one(raw[group * self._pieces + piece], number, piece, rows[places], places, out)
 
+    def _cell(self, rows: np.ndarray) -> np.ndarray:
+        """The cell of the scan that each row lies in, by its row-major number."""
+        if len(self._lead) == 1:
+            return rows // self._chunk[0]
+        cell = tuple(x // c for x, c in zip(np.unravel_index(rows, self._lead), self._chunk[:-2], strict=True))
+        return np.ravel_multi_index(cell, self._table.grid[:-2])
+
     def _raw(self, file: int, numbers: np.ndarray) -> list[np.ndarray | None]:
         """The stored bytes of some chunks, in one go where they lie close together."""
         offsets, sizes = self._table.offset[numbers], self._table.size[numbers]
+        if len(numbers) == 1 and offsets[0] >= 0:
+            memory = self._handles.scratch.take("raw", int(sizes[0]))
+            read_at(file, int(offsets[0]), memory)
+            return [memory]
         there = offsets >= 0
         if not there.any():
             return [None] * len(numbers)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +32,19 @@ class Scratch(threading.local):
         return array[:nbytes]
 
 
-@dataclass
-class _Descriptor:
+@dataclass(frozen=True)
+class Descriptor:
+    """An open file's number, and whether it stays open."""
+
     number: int
-    users: int = 0
+    stays: bool
+
+    def __enter__(self) -> int:
+        return self.number
+
+    def __exit__(self, *error: object) -> None:
+        if not self.stays:
+            os.close(self.number)
 
 
 class Handles:
@@ -59,7 +66,7 @@ class Handles:
         self.scratch = Scratch()
         self._open: dict[Path, h5py.File] = {}
         self._datasets: dict[tuple[Path, str], h5py.Dataset] = {}
-        self._descriptors: dict[Path, _Descriptor] = {}
+        self._descriptors: dict[Path, Descriptor] = {}
         self._process = os.getpid()
 
     def file(self, path: Path) -> h5py.File:
@@ -84,23 +91,20 @@ class Handles:
                 self._datasets[path, name] = file[name]
             return self._datasets[path, name]
 
-    @contextmanager
-    def descriptor(self, path: Path) -> Iterator[int]:
-        """The file's descriptor, which stays open for as long as the context lasts."""
+    def descriptor(self, path: Path) -> Descriptor:
+        """The file's descriptor, for ``with``: one that stays open, or, where too many are, one for this time."""
+        found = self._descriptors.get(path)
+        if found is not None and self._process == os.getpid():
+            return found
         with self.lock:
             self._own()
             if path not in self._descriptors:
-                idle = [p for p, d in self._descriptors.items() if not d.users]
-                for other in idle[: max(0, len(self._descriptors) - MOST_OPEN + 1)]:
-                    os.close(self._descriptors.pop(other).number)
-                self._descriptors[path] = _Descriptor(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
-            found = self._descriptors[path]
-            found.users += 1
-        try:
-            yield found.number
-        finally:
-            with self.lock:
-                found.users -= 1
+                stays = len(self._descriptors) < MOST_OPEN
+                opened = Descriptor(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), stays)
+                if not stays:
+                    return opened
+                self._descriptors[path] = opened
+            return self._descriptors[path]
 
     def close(self) -> None:
         """Closes every file; ``file`` opens them again."""

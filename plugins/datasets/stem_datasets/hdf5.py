@@ -85,6 +85,7 @@ class Hdf5(Dataset):
         self._starts = np.cumsum([0] + [len(scan) for scan in self._scans])
         self._fields = self._make_fields(names, expected_scale)
         self._scan_shape = self._whole_scan(given)
+        self._blocks: list[np.ndarray] | None = None
         self.close()
 
     @classmethod
@@ -135,8 +136,10 @@ class Hdf5(Dataset):
 
     def blocks(self) -> Sequence[np.ndarray]:
         """Items by storage chunk, in tiles of 16 patterns to 32 MB; none spans two files."""
-        numbered = zip(self._starts, self._scans, strict=False)
-        return [start + items for start, scan in numbered for items in scan.blocks()]
+        if self._blocks is None:
+            numbered = zip(self._starts, self._scans, strict=False)
+            self._blocks = [start + items for start, scan in numbered for items in scan.blocks()]
+        return self._blocks
 
     def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Items ``indices``: every chunk they lie in is decoded once.
@@ -145,18 +148,38 @@ class Hdf5(Dataset):
             UserError: naming the first pattern that cannot be read.
             IndexError: if an index is not in the data set.
         """
+        values = self._empty(np.size(indices))
+        self.read_into(indices, values)
+        return values
+
+    def read_into(self, indices: np.ndarray, out: Mapping[str, np.ndarray]) -> None:
+        """As ``read``, into memory that is there already."""
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
+        if not len(wanted):
+            return
+        if wanted.min() < 0 or wanted.max() >= len(self):
             raise IndexError(f"there are {len(self)} items, from 0; asked for {wanted.min()} to {wanted.max()}")
-        ascending = bool((np.diff(wanted) > 0).all())  # as blocks are: nothing to sort, nothing to put back
-        items, back = (wanted, None) if ascending else np.unique(wanted, return_inverse=True)
-        values = {name: np.empty((len(items), *spec.shape), spec.dtype) for name, spec in self._fields.items()}
+        if (wanted[1:] > wanted[:-1]).all():  # as blocks are: nothing to sort, nothing to put back
+            self._read_ascending(wanted, out)
+            return
+        items, back = np.unique(wanted, return_inverse=True)
+        values = self._empty(len(items))
+        self._read_ascending(items, values)
+        for name, array in values.items():
+            out[name][...] = array[back]
+
+    def _empty(self, items: int) -> dict[str, np.ndarray]:
+        return {name: np.empty((items, *spec.shape), spec.dtype) for name, spec in self._fields.items()}
+
+    def _read_ascending(self, items: np.ndarray, out: Mapping[str, np.ndarray]) -> None:
+        if len(self._scans) == 1:
+            self._scans[0].read(items, out)
+            return
         cuts = np.searchsorted(items, self._starts)
         for number, scan in enumerate(self._scans):
             here = slice(cuts[number], cuts[number + 1])
             if here.start < here.stop:
-                scan.read(items[here] - self._starts[number], {name: v[here] for name, v in values.items()})
-        return values if back is None else {name: v[back] for name, v in values.items()}
+                scan.read(items[here] - self._starts[number], {name: v[here] for name, v in out.items()})
 
     def close(self) -> None:
         """Closes the files; ``read`` opens them again."""

@@ -46,13 +46,18 @@ def tile_of(scan: Grid, chunk: Grid | None, item_bytes: int) -> Grid:
 
 
 def cells(rows: np.ndarray, scan: Grid, cell: Grid) -> list[np.ndarray]:
-    """Groups rows (flat scan positions) by the cell of a grid they lie in.
+    """Groups rows (flat scan positions, ascending) by the cell of a grid they lie in.
 
     Returns:
         For each cell that is hit, in order, the places in ``rows`` that belong to it, ascending.
     """
     if len(rows) == 0:
         return []
+    if len(scan) == 1:  # ascending rows lie in ascending cells
+        numbers = rows // cell[0]
+        if numbers[0] == numbers[-1]:
+            return [np.arange(len(rows))]
+        return np.split(np.arange(len(rows)), np.flatnonzero(np.diff(numbers)) + 1)
     coordinates = np.unravel_index(rows, scan)
     counts = tuple(-(-s // c) for s, c in zip(scan, cell, strict=True))
     numbers = np.ravel_multi_index(tuple(x // c for x, c in zip(coordinates, cell, strict=True)), counts)
