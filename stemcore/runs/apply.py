@@ -28,9 +28,10 @@ from stemcore.recipe import Recipe
 from stemcore.runs.directory import SUMMARY
 from stemcore.runs.resume import locate, recipe_of
 from stemcore.runs.scores import evaluate
-from stemcore.runs.storage import Storage, new_file
+from stemcore.runs.storage import OutputFile, Storage
 from stemcore.runs.store import RowArray, RowWriter, save_npz
-from stemcore.runs.stream import Begin, stream
+from stemcore.runs.stream import stream
+from stemcore.runs.writer import Begin
 from stemcore.trainer import checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch
@@ -222,13 +223,11 @@ class Run:
             attributes["unit"] = unit
 
         def fill(part: Path) -> None:
-            with new_file(part, path) as file:
+            def begin(row: tuple[int, ...]) -> RowWriter:
+                scan, file = source.dataset.scan_shape, OutputFile(part, path)
+                return RowWriter(file, name, len(source), row, scan, attributes, storage or Storage())
 
-                def begin(row: tuple[int, ...]) -> RowWriter:
-                    scan = source.dataset.scan_shape
-                    return RowWriter(file, name, len(source), row, scan, attributes, storage or Storage())
-
-                into(begin)
+            into(begin)
 
         write_atomically(path, fill)
         return path

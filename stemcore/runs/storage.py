@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import h5py
 
 from stemcore.errors import UserError
+from stemcore.runs.disk import Disk
 
 COMPRESSIONS = ("none", "gzip", "bitshuffle-lz4", "blosc-zstd")
 DTYPES = ("float32", "float16")
@@ -54,44 +52,49 @@ class Storage:
         return dict(hdf5plugin.Bitshuffle(cname="lz4"))
 
 
-@contextmanager
-def new_file(part: Path, path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file, closed in the end also where the disk is full and HDF5 cannot write what it still holds.
+class OutputFile:
+    """A new HDF5 file whose disk may fail.
 
     Args:
         part: where it is written first.
         path: its name in errors.
-
-    Raises:
-        OSError: from the disk, with the number and ``path``.
     """
-    file = h5py.File(part, "w")
-    try:
-        yield file
-        file.close()
-    except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno) if error.errno else str(error), str(path)) from error
-    finally:
-        # Of an error that has been raised already, HDF5 would speak a second time.
-        with suppress(OSError, RuntimeError):
-            file.close()
+
+    def __init__(self, part: Path, path: Path) -> None:
+        self.folder = part.parent
+        self._disk = Disk(part, path)
+        # Chunks come once and whole: kept in a cache, they would only hear of a full disk later.
+        self.h5 = h5py.File(self._disk, "w", rdcc_nbytes=0)
+
+    def check(self) -> None:
+        """Raises what the disk said.
+
+        Raises:
+            OSError: if it failed.
+        """
+        self._disk.check()
+
+    def close(self) -> None:
+        """Closes it; once more does nothing."""
+        self.h5.close()
+        self._disk.close()
 
 
-def check_space(path: Path, wanted: int, name: str) -> None:
+def check_space(folder: Path, wanted: int, name: str) -> None:
     """Refuses to begin what cannot fit.
 
     Args:
-        path: of a file in the folder where it is to be.
+        folder: where it is to be.
         wanted: bytes.
         name: what it is.
 
     Raises:
         UserError: if less is free.
     """
-    free = shutil.disk_usage(path.parent).free
+    free = shutil.disk_usage(folder).free
     if wanted > free:
         raise UserError(
             f"{wanted / 1e9:.1f} GB of {name} do not fit: {free / 1e9:.1f} GB are free",
-            where=str(path.parent),
+            where=str(folder),
             hint="write to another disk, or store float16",
         )

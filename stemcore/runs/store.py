@@ -14,7 +14,7 @@ import numpy as np
 
 from stemcore.errors import UserError
 from stemcore.runs.layout import Layout
-from stemcore.runs.storage import Storage, check_space
+from stemcore.runs.storage import OutputFile, Storage, check_space
 
 PENDING_BYTES = 256e6
 
@@ -35,7 +35,7 @@ class RowWriter:
     it. Where that takes more than ``pending_bytes``, the chunk that waited longest is written as far as it is there.
 
     Args:
-        file: open for writing.
+        file: new; closed by ``close``.
         name: of the dataset.
         items: number of rows.
         row: shape of a row.
@@ -48,7 +48,7 @@ class RowWriter:
         UserError: if the rows cannot fit on the disk.
     """
 
-    file: h5py.File
+    file: OutputFile
     name: str
     items: int
     row: tuple[int, ...]
@@ -60,16 +60,11 @@ class RowWriter:
     def __post_init__(self) -> None:
         item = np.dtype(self.storage.dtype).itemsize
         self.layout = Layout.of(self.items, self.row, self.scan_shape, item)
-        if self.storage.compression == "none":
-            check_space(Path(self.file.filename), item * self.items * math.prod(self.row), self.name)
-        self.data = self.file.create_dataset(
-            self.name,
-            (*self.layout.lead, *self.row),
-            dtype=self.storage.dtype,
-            chunks=(*self.layout.chunks, *self.row),
-            **self.storage.filters(),
-        )
-        self.data.attrs.update(self.attributes)
+        try:
+            self.data = self._created(item)
+        except BaseException:
+            self.close()
+            raise
         self.written = 0
         self._pending: dict[int, Pending] = {}
         self._missing: dict[int, int] = {}
@@ -93,15 +88,31 @@ class RowWriter:
         self.written += len(items)
 
     def finish(self) -> None:
-        """Writes what is left.
+        """Writes what is left, and closes the file.
 
         Raises:
+            OSError: if the disk is full or fails.
             RuntimeError: if an item never came.
         """
         for key in list(self._pending):
             self._spill(key)
         if self.written != self.items:
             raise RuntimeError(f"{self.written} of {self.items} items were written to '{self.name}'")
+        self.close()
+        self.file.check()
+
+    def _created(self, item: int) -> h5py.Dataset:
+        if self.storage.compression == "none":
+            check_space(self.file.folder, item * self.items * math.prod(self.row), self.name)
+        data = self.file.h5.create_dataset(
+            self.name,
+            (*self.layout.lead, *self.row),
+            dtype=self.storage.dtype,
+            chunks=(*self.layout.chunks, *self.row),
+            **self.storage.filters(),
+        )
+        data.attrs.update(self.attributes)
+        return data
 
     def _take(self, key: int, slots: np.ndarray, rows: np.ndarray) -> None:
         missing = self._missing.pop(key, None)
@@ -141,6 +152,11 @@ class RowWriter:
     def _store(self, region: tuple[slice, ...], rows: np.ndarray) -> None:
         shape = tuple(s.stop - s.start for s in region)
         self.data[region] = rows.reshape(*shape, *self.row)
+        self.file.check()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.file.close()
 
 
 @dataclass
@@ -174,6 +190,9 @@ class RowArray:
         """
         if self._written != self.items:
             raise RuntimeError(f"{self._written} of {self.items} items were computed")
+
+    def close(self) -> None:
+        """Lets go of nothing: the rows are what is wanted."""
 
     @property
     def shaped(self) -> np.ndarray:

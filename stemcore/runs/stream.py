@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -14,22 +12,8 @@ from stemcore.assemble import Parts
 from stemcore.component.model import Model
 from stemcore.data.source import Source
 from stemcore.progress import Reporter
-from stemcore.runs.writer import Copier, Writer
+from stemcore.runs.writer import Begin, Copier, Writer
 from stemcore.trainer.validate import evaluation, stored_batches
-
-
-class Rows(Protocol):
-    """Takes one row per item."""
-
-    def write(self, items: np.ndarray, rows: np.ndarray) -> None:
-        """Takes the rows (n, ...) of the items ``items`` (n,)."""
-
-    def finish(self) -> None:
-        """Is told that all have come."""
-
-
-Begin = Callable[[tuple[int, ...]], Rows]
-"""Makes what takes the rows, once their shape is known."""
 
 
 def stream(
@@ -50,7 +34,7 @@ def stream(
 
     Args:
         parts, model, fabric: a run, ready for data.
-        source: the items.
+        source: all items of a data set.
         verb: the model's fields to a tensor (n, ...).
         title: of the progress.
         reporter: progress.
@@ -62,14 +46,7 @@ def stream(
     """
     batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
     copier = Copier(fabric.device)
-    rows: Rows | None = None
-
-    def write(index: np.ndarray, values: np.ndarray) -> None:
-        nonlocal rows
-        rows = begin(values.shape[1:]) if rows is None else rows
-        rows.write(np.searchsorted(source.indices, index), values)
-
-    with Writer(write) as writer, evaluation(model, parts.recipe.seed), reporter.task(title, len(source)) as task:
+    with Writer(begin) as writer, evaluation(model, parts.recipe.seed), reporter.task(title, len(source)) as task:
         for stored in stored_batches(source, batch_size, fabric):
             batch = parts.pipeline(stored)
             given = {w.source: batch[w.source] for w in parts.model_wires if w.source in batch}
@@ -77,5 +54,3 @@ def stream(
                 computed = verb(**given)
             writer.put(copier(stored["index"], computed.to(dtype)))
             task.advance(len(computed))
-    if rows is not None:
-        rows.finish()

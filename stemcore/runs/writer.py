@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -59,17 +60,36 @@ def _started(tensor: Tensor, stream: torch.cuda.Stream) -> Tensor:
     return host
 
 
+class Rows(Protocol):
+    """Takes one row per item."""
+
+    def write(self, items: np.ndarray, rows: np.ndarray) -> None:
+        """Takes the rows (n, ...) of the items ``items`` (n,)."""
+
+    def finish(self) -> None:
+        """Is told that all have come."""
+
+    def close(self) -> None:
+        """Lets go of files; called in any case, also after ``finish``."""
+
+
+Begin = Callable[[tuple[int, ...]], Rows]
+"""Makes what takes the rows, once their shape is known."""
+
+
 class Writer:
     """A thread that writes what it is given, in order. As a context it ends when all is written, or, after an
     exception, when the piece at hand is.
 
+    All of the writing, from the opening of a file to its end, is done by that thread: no Ctrl-C comes in between.
+
     Args:
-        write: takes the items' numbers (n,) and their rows (n, ...).
+        begin: makes what takes the rows.
         most_bytes: of rows that may wait; whoever hands over more waits as well.
     """
 
-    def __init__(self, write: Callable[[np.ndarray, np.ndarray], None], most_bytes: float = QUEUE_BYTES) -> None:
-        self._write, self._most = write, most_bytes
+    def __init__(self, begin: Begin, most_bytes: float = QUEUE_BYTES) -> None:
+        self._begin, self._most = begin, most_bytes
         self._changed = threading.Condition()
         self._waiting: deque[Copied] = deque()
         self._bytes = 0
@@ -111,19 +131,32 @@ class Writer:
         return True
 
     def _work(self) -> None:
+        rows: Rows | None = None
         try:
             while (copied := self._next()) is not None:
                 if copied.ready is not None:
                     copied.ready.synchronize()
-                self._write(copied.index.numpy(), copied.rows.numpy())
-                with self._changed:
-                    self._bytes -= copied.nbytes
-                    self._changed.notify_all()
+                rows = self._begin(tuple(copied.rows.shape[1:])) if rows is None else rows
+                rows.write(copied.index.numpy(), copied.rows.numpy())
+                self._done(copied)
+            if rows is not None and not self._dropped:
+                rows.finish()
         except BaseException as error:  # whatever it is, whoever waits has to hear of it
-            with self._changed:
-                self._error = error
-                self._waiting.clear()
-                self._changed.notify_all()
+            self._fail(error)
+        finally:
+            if rows is not None:
+                rows.close()
+
+    def _done(self, copied: Copied) -> None:
+        with self._changed:
+            self._bytes -= copied.nbytes
+            self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._error = error
+            self._waiting.clear()
+            self._changed.notify_all()
 
     def _next(self) -> Copied | None:
         with self._changed:

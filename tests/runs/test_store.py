@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from stemcore.errors import UserError
-from stemcore.runs.storage import COMPRESSIONS, Storage
+from stemcore.runs.storage import COMPRESSIONS, OutputFile, Storage
 from stemcore.runs.store import RowArray, RowWriter, save_npz
 
 
@@ -22,6 +24,14 @@ class Counting(RowWriter):
         self.stores: list[tuple[slice, ...]]
         self.__dict__.setdefault("stores", []).append(region)
         super()._store(region, rows)
+
+
+@contextmanager
+def new(path: Path) -> Iterator[OutputFile]:
+    """A new file."""
+    file = OutputFile(path, path)
+    yield file
+    file.close()
 
 
 def tiles(scan: tuple[int, int], tall: int, wide: int) -> list[np.ndarray]:
@@ -39,7 +49,7 @@ def test_rows_in_any_order_end_where_they_belong(
 ) -> None:
     rows = np.random.default_rng(0).random((42, *row)).astype(np.float32)
     order = np.random.default_rng(1).permutation(42)
-    with h5py.File(tmp_path / "out.h5", "w") as file:
+    with new(tmp_path / "out.h5") as file:
         writer = RowWriter(file, "rows", 42, row, scan, {"unit": "counts"}, pending_bytes=pending)
         for part in np.split(order, [5, 6, 30]):
             writer.write(part, rows[part])
@@ -60,21 +70,23 @@ def test_tiles_of_a_scan_in_batches_that_do_not_match_them(
     scan, row = (13, 21), (150, 151)  # 23 patterns, and so one line, to a chunk of 2 MB
     rows = np.arange(13 * 21, dtype=np.float32)[:, None, None] + np.zeros(row, np.float32)
     order = np.concatenate(tiles(scan, *tile))
-    with h5py.File(tmp_path / "out.h5", "w") as file:
+    with new(tmp_path / "out.h5") as file:
         writer = Counting(file, "rows", len(order), row, scan, {}, pending_bytes=pending)
         for first in range(0, len(order), batch):
             part = order[first : first + batch]
             writer.write(part, rows[part])
         writer.finish()
+    with h5py.File(tmp_path / "out.h5") as file:
         assert np.array_equal(file["rows"][:].reshape(rows.shape), rows)
+        assert file["rows"].id.get_num_chunks() == 13
         if pending == 1e9:
-            assert len(writer.stores) == file["rows"].id.get_num_chunks() == 13
+            assert len(writer.stores) == 13
 
 
 def test_whole_chunks_are_written_as_they_come_and_buffers_used_again(tmp_path: Path) -> None:
     row, scan = (64, 64), (64, 64)  # two lines to a chunk: 8 MB of tiles of 8 lines are open
     patterns = np.random.default_rng(0).random((64, *row)).astype(np.float32)
-    with h5py.File(tmp_path / "out.h5", "w") as file:
+    with new(tmp_path / "out.h5") as file:
         writer = RowWriter(file, "rows", 4096, row, scan, {})
         tracemalloc.start()
         for tile in tiles(scan, 8, 8):
@@ -89,13 +101,12 @@ def test_whole_chunks_are_written_as_they_come_and_buffers_used_again(tmp_path: 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_types_and_compressions(tmp_path: Path, dtype: str, compression: str) -> None:
     rows = np.random.default_rng(0).poisson(2.0, (300, 32, 33)).astype(dtype)
-    with h5py.File(tmp_path / "out.h5", "w") as file:
+    with new(tmp_path / "out.h5") as file:
         writer = RowWriter(file, "rows", 300, (32, 33), (15, 20), {}, Storage(dtype, compression))
         writer.write(np.arange(300), rows)
         writer.finish()
-        stored = file["rows"].id.get_storage_size()
-    assert (stored < rows.nbytes / 2) == (compression != "none")
     with h5py.File(tmp_path / "out.h5") as file:
+        assert (file["rows"].id.get_storage_size() < rows.nbytes / 2) == (compression != "none")
         assert file["rows"].dtype == dtype
         assert np.array_equal(file["rows"][:].reshape(rows.shape), rows)
 
@@ -107,19 +118,19 @@ def test_unknown_storage_is_refused(options: dict[str, Any]) -> None:
 
 
 def test_what_float16_cannot_hold_is_refused(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "out.h5", "w") as file:
+    with new(tmp_path / "out.h5") as file:
         writer = RowWriter(file, "rows", 2, (2,), None, {}, Storage("float16"))
         with pytest.raises(UserError, match="65504"):
             writer.write(np.arange(2), np.array([[1, 2], [3, np.inf]], np.float16))
 
 
 def test_more_than_is_free_on_the_disk_is_refused(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "out.h5", "w") as file, pytest.raises(UserError, match=r"GB of rows do not fit"):
+    with new(tmp_path / "out.h5") as file, pytest.raises(UserError, match=r"GB of rows do not fit"):
         RowWriter(file, "rows", 10**9, (512, 512), None, {})
 
 
 def test_rows_that_never_came_are_noticed(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "out.h5", "w") as file:
+    with new(tmp_path / "out.h5") as file:
         writer = RowWriter(file, "rows", 9, (2,), (3, 3), {})
         writer.write(np.arange(8), np.zeros((8, 2), np.float32))
         with pytest.raises(RuntimeError, match="8 of 9"):
