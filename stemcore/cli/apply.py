@@ -35,13 +35,27 @@ def encode(run: Path, data: Path | None, out: Path) -> None:
 @_run
 @_data
 @_out
-def reconstruct(run: Path, data: Path | None, out: Path) -> None:
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the values; float16 has three significant digits, up to 65504.",
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["none", "gzip", "bitshuffle-lz4", "blosc-zstd"]),
+    default="none",
+    show_default=True,
+    help="Of the chunks; every reader of HDF5 has gzip, for the others it needs hdf5plugin.",
+)
+def reconstruct(run: Path, data: Path | None, out: Path, dtype: str, compression: str) -> None:
     """Write the reconstruction of every item, in physical units.
 
     RUN is a run directory. The data set is read and written in pieces: it need not fit into memory. The name of the
     file is printed.
     """
-    _write("reconstruct", run, data, out)
+    _write("reconstruct", run, data, out, dtype=dtype, compression=compression)
 
 
 @click.command()
@@ -65,11 +79,11 @@ def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
         _show_scores(result["scores"])
 
 
-def _write(verb: str, run: Path, data: Path | None, out: Path) -> None:
+def _write(verb: str, run: Path, data: Path | None, out: Path, **options: str) -> None:
     with stdout_kept_clean():
         from stemcore import load_run
 
-        getattr(load_run(run), verb)(out, data=data, reporter=progress())
+        getattr(load_run(run), verb)(out, data=data, reporter=progress(), **options)
     show(str(out))
 
 

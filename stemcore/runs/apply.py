@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from stemcore.assemble import Parts, assemble
 from stemcore.assemble.sources import Sources
 from stemcore.component.dataset import Dataset
-from stemcore.component.fields import FieldSpec
 from stemcore.component.model import Model
 from stemcore.data.source import Source, whole
 from stemcore.errors import Problem, UserError
@@ -28,11 +28,15 @@ from stemcore.recipe import Recipe
 from stemcore.runs.directory import SUMMARY
 from stemcore.runs.resume import locate, recipe_of
 from stemcore.runs.scores import evaluate
-from stemcore.runs.store import RowWriter, save_npz
+from stemcore.runs.storage import OutputFile, Storage
+from stemcore.runs.store import RowArray, RowWriter, save_npz
+from stemcore.runs.stream import stream
+from stemcore.runs.writer import Begin
 from stemcore.trainer import checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch
-from stemcore.trainer.validate import evaluation, stored_batches
+
+Into = Callable[[Begin], None]
 
 
 @dataclass(frozen=True)
@@ -87,43 +91,55 @@ class Run:
         Raises:
             UserError: if the model has no latents, or the data do not fit it.
         """
-        loaded, source = self.load(data)
         path = _output(out, (".h5", ".hdf5", ".npz"))
-        rows = self._apply(loaded, source, loaded.model.encode, "encoding", reporter)
-        if path is not None and path.suffix != ".npz":
-            return self._write(path, "latents", rows, source)
-        pairs = list(rows)
-        source.dataset.close()
-        scan = source.dataset.scan_shape
+        loaded, source = self.load(data)
+        with _reading(source, path):
+            into = self._into(loaded, source, loaded.model.encode, "encoding", reporter)
+            if path is not None and path.suffix != ".npz":
+                return self._write(path, "latents", into, source)
+            latents = RowArray(len(source), source.dataset.scan_shape)
+            into(lambda row: latents)
         if path is not None:
-            write_atomically(path, lambda p: save_npz(p, [i for i, _ in pairs], [r for _, r in pairs], scan))
+            write_atomically(path, lambda part: save_npz(part, latents.shaped))
             return path
-        latents = np.concatenate([r for _, r in pairs])[np.argsort(np.concatenate([i for i, _ in pairs]))]
-        return latents.reshape(*scan, *latents.shape[1:]) if scan is not None else latents
+        return latents.shaped
 
-    def reconstruct(self, out: str | Path, *, data: str | Path | None = None, reporter: Reporter | None = None) -> Path:
+    def reconstruct(
+        self,
+        out: str | Path,
+        *,
+        data: str | Path | None = None,
+        dtype: str = "float32",
+        compression: str = "none",
+        reporter: Reporter | None = None,
+    ) -> Path:
         """Writes the reconstruction of every item, in physical units, to an HDF5 file, dataset ``patterns``, shaped to
         the scan where there is one. Memory does not grow with the data.
 
         Args:
             out: ``.h5`` file.
             data: other data; by default all of the run's own.
+            dtype: ``float32``, or ``float16``: half the size, three significant digits, values up to 65504.
+            compression: ``none``, ``gzip``, ``bitshuffle-lz4`` or ``blosc-zstd``.
             reporter: progress.
 
         Raises:
-            UserError: if the model does not reconstruct, or the data do not fit it.
+            UserError: if the model does not reconstruct, or the data do not fit it, or their reconstruction the disk.
+            OSError: if the disk is full or fails; nothing is left of the file.
         """
+        path, storage = _output(out, (".h5", ".hdf5")), Storage(dtype, compression)
         loaded, source = self.load(data)
-        path = _output(out, (".h5", ".hdf5"))
         assert path is not None
-        chain = loaded.parts.supply.chains.get("prediction")
+        chain, spec = loaded.parts.supply.chains.get("prediction"), loaded.parts.spec["input"]
 
         def denoise(**fields: Tensor) -> Tensor:
             prediction = loaded.model.reconstruct(**fields).float()
-            return chain.inverse(prediction) if chain is not None else prediction
+            prediction = chain.inverse(prediction) if chain is not None else prediction
+            return prediction[:, 0] if spec.implicit_channel else prediction
 
-        rows = self._apply(loaded, source, denoise, "reconstructing", reporter)
-        return self._write(path, "patterns", rows, source, loaded.parts.spec["input"])
+        with _reading(source, path):
+            into = self._into(loaded, source, denoise, "reconstructing", reporter, getattr(torch, dtype))
+            return self._write(path, "patterns", into, source, spec.unit, storage)
 
     def evaluate(self, *, data: str | Path | None = None, reporter: Reporter | None = None) -> dict[str, Any]:
         """Every metric of the recipe on held-out items (the test split, else the validation split) or on other data,
@@ -181,46 +197,39 @@ class Run:
         if problems:
             raise UserError(*problems)
 
-    def _apply(
-        self, loaded: Loaded, source: Source, verb: Callable[..., Tensor], title: str, reporter: Reporter | None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        parts, fabric = loaded.parts, loaded.fabric
-        batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
-        with evaluation(loaded.model, self.recipe.seed), _said(reporter).task(title, len(source)) as task:
-            for stored in stored_batches(source, batch_size, fabric):
-                batch = parts.pipeline(stored)
-                given = {w.source: batch[w.source] for w in parts.model_wires if w.source in batch}
-                with fabric.autocast():
-                    rows = verb(**given)
-                yield stored["index"].cpu().numpy(), rows.float().cpu().numpy()
-                task.advance(len(rows))
+    def _into(
+        self,
+        loaded: Loaded,
+        source: Source,
+        verb: Callable[..., Tensor],
+        title: str,
+        reporter: Reporter | None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Into:
+        return partial(stream, loaded.parts, loaded.model, loaded.fabric, source, verb, title, _said(reporter), dtype)
 
     def _write(
         self,
         path: Path,
         name: str,
-        rows: Iterator[tuple[np.ndarray, np.ndarray]],
+        into: Into,
         source: Source,
-        spec: FieldSpec | None = None,
+        unit: str | None = None,
+        storage: Storage | None = None,
     ) -> Path:
         attributes = {"run": str(self.directory.resolve()), "recipe": self.recipe.name}
         attributes["source"] = ", ".join(str(f) for f in source.dataset.files)
-        if spec is not None and spec.unit:
-            attributes["unit"] = spec.unit
-        flat = spec is not None and spec.implicit_channel
+        if unit:
+            attributes["unit"] = unit
 
         def fill(part: Path) -> None:
-            with h5py.File(part, "w") as file:
-                writer = None
-                for index, batch in rows:
-                    batch = batch[:, 0] if flat else batch
-                    if writer is None:
-                        scan = source.dataset.scan_shape
-                        writer = RowWriter(file, name, len(source), batch.shape[1:], scan, attributes)
-                    writer.write(index, batch)
+            def begin(row: tuple[int, ...]) -> RowWriter:
+                scan, file = source.dataset.scan_shape, OutputFile(part, path)
+                return RowWriter(file, name, len(source), row, scan, attributes, storage or Storage())
+
+            into(begin)
 
         write_atomically(path, fill)
-        source.dataset.close()
         return path
 
 
@@ -243,6 +252,17 @@ def _output(out: str | Path | None, endings: tuple[str, ...]) -> Path | None:
     if path.is_dir() or not path.parent.is_dir():
         raise UserError("there is no such folder to write to", where=str(path.parent))
     return path
+
+
+@contextmanager
+def _reading(source: Source, path: Path | None) -> Iterator[None]:
+    """Lets go of the files read in the end; none of them is what is written."""
+    try:
+        if path is not None and path.resolve() in [f.resolve() for f in source.dataset.files]:
+            raise UserError("the data are read from this file", where=str(path), hint="give the output another name")
+        yield
+    finally:
+        source.dataset.close()
 
 
 def _one_device(recipe: Recipe) -> Recipe:

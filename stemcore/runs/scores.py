@@ -39,7 +39,7 @@ def evaluate(
         parts.pipeline.wanted |= {TARGET}
         latent = parts.supply.outputs.get("latent")
         components = latent.shape[0] if latent is not None and len(latent.shape) == 1 else None
-        baselines = fit_baselines(parts, parts.sources.train, components)
+        baselines = fit_baselines(parts, parts.sources.train, components, fabric.device)
         simple = [t for t in parts.metrics if _simple(t)]
         terms |= {baseline: _fresh(simple) for baseline in baselines}
     for term in (t for group in terms.values() for t in group):

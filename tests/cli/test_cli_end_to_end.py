@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import h5py
 import numpy as np
@@ -60,6 +65,13 @@ def test_from_recipe_to_scores(folder, capsys):
     with h5py.File("denoised.h5") as file:
         assert file["patterns"].shape == (8, 8, 16, 16)
 
+    given = ["--out", "small.h5", "--dtype", "float16", "--compression", "bitshuffle-lz4", "-q"]
+    assert execute(["reconstruct", "a", *given]) == 0
+    assert capsys.readouterr() == ("small.h5\n", "")
+    with h5py.File("denoised.h5") as whole, h5py.File("small.h5") as small:
+        assert small["patterns"].dtype == np.float16
+        assert np.array_equal(small["patterns"][:], whole["patterns"][:].astype(np.float16))
+
     assert execute(["evaluate", "a", "--json"]) == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
@@ -97,8 +109,31 @@ def test_refused_in_one_line(folder, capsys):
         ["encode", "nowhere", "--out", "z.h5"],
         ["run", "small.yam"],
         ["run", "small.yaml", "--resume", "nowhere"],
+        ["reconstruct", "nowhere", "--out", "z.h5", "--dtype", "int8"],
+        ["reconstruct", "nowhere", "--out", "z.h5", "--compression", "zip"],
     ):
         assert execute(args) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
         assert len(captured.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_interrupted_while_writing_leaves_nothing(folder):
+    with h5py.File("large.h5", "w") as file:  # 2 million patterns that take no place: minutes of work
+        file.create_dataset("patterns", (1024, 2048, 16, 16), np.uint16, chunks=(1, 256, 16, 16))
+    assert execute(["run", "small.yaml", "--output", "a", "--fast-dev-run", "-q"]) == 0
+    before = set(folder.iterdir())
+    command = [sys.executable, "-m", "stemcore.cli", "reconstruct", "a", "--data", "large.h5", "--out", "out.h5", "-q"]
+    working = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        while set(folder.iterdir()) == before:
+            assert working.poll() is None
+            time.sleep(0.05)
+        assert [p.name for p in set(folder.iterdir()) - before] == [f".{working.pid}.out.h5"]
+        working.send_signal(signal.SIGINT)
+        assert working.communicate(timeout=60)[1] == "stem: interrupted\n"
+    finally:
+        working.kill()
+    assert working.returncode == 130
+    assert set(folder.iterdir()) == before

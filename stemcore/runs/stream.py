@@ -1,0 +1,56 @@
+"""One pass over a data set in storage order, with reading, computing and writing at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stemcore.assemble import Parts
+from stemcore.component.model import Model
+from stemcore.data.source import Source
+from stemcore.progress import Reporter
+from stemcore.runs.writer import Begin, Copier, Writer
+from stemcore.trainer.validate import evaluation, stored_batches
+
+
+def stream(
+    parts: Parts,
+    model: Model,
+    fabric: Fabric,
+    source: Source,
+    verb: Callable[..., Tensor],
+    title: str,
+    reporter: Reporter,
+    dtype: torch.dtype,
+    begin: Begin,
+) -> None:
+    """Applies ``verb`` to every batch and hands the rows over, in ``dtype``.
+
+    Batches are read ahead by threads of the loader. Results are copied from the device and written by a thread of their
+    own, so that the device waits for neither, until 256 MB of results wait to be written.
+
+    Args:
+        parts, model, fabric: a run, ready for data.
+        source: all items of a data set.
+        verb: the model's fields to a tensor (n, ...).
+        title: of the progress.
+        reporter: progress.
+        dtype: cast to on the device.
+        begin: what takes the rows.
+
+    Raises:
+        BaseException: what reading, computing or writing raised, as soon as it did.
+    """
+    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
+    copier = Copier(fabric.device)
+    with Writer(begin) as writer, evaluation(model, parts.recipe.seed), reporter.task(title, len(source)) as task:
+        for stored in stored_batches(source, batch_size, fabric):
+            batch = parts.pipeline(stored)
+            given = {w.source: batch[w.source] for w in parts.model_wires if w.source in batch}
+            with fabric.autocast():
+                computed = verb(**given)
+            writer.put(copier(stored["index"], computed.to(dtype)))
+            task.advance(len(computed))
