@@ -6,17 +6,22 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from stem_datasets.direct import direct_reader
+from stem_datasets.direct import Chunked, Contiguous, direct_reader
 from stem_datasets.filters import Damaged
 from stem_datasets.handles import Handles
+from stem_datasets.linked import Linked
 from stem_datasets.lookup import find
 from stem_datasets.tiles import Grid, blocks_of, box_of, cells, tile_of
+from stem_datasets.virtual import segments
 from stemcore import UserError
+
+Reader = Chunked | Contiguous | Linked
 
 
 class StoredArray:
@@ -53,13 +58,19 @@ class StoredArray:
         stored_chunk: Grid | None = dataset.chunks
         self.chunk: Grid | None = None if stored_chunk is None else stored_chunk[:-2]
         self.tile = tile_of(self.lead, self.chunk, self.item_bytes)
-        self._direct = direct_reader(handles, path, dataset)
+        parts = segments(dataset)
+        if parts is None:
+            self._direct: Reader | None = direct_reader(handles, path, dataset)
+        else:
+            self._direct = Linked(handles, parts, partial(StoredArray, handles), dataset.fillvalue)
 
     def __len__(self) -> int:
         return math.prod(self.lead)
 
     def blocks(self) -> list[np.ndarray]:
         """Rows that are cheap to read together."""
+        if isinstance(self._direct, Linked):
+            return self._direct.blocks(self.item_bytes)
         return blocks_of(self.lead, self.tile)
 
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:

@@ -233,3 +233,40 @@ def test_an_error_of_the_system_is_passed_on_as_what_it_is(write, counts, monkey
     with pytest.raises(OSError, match="Input/output error") as error:
         rows_of(array, np.arange(40))
     assert error.value.errno == errno.EIO
+
+
+# ------------------------------------------------------------------------------------- virtual datasets
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 16, None])
+@pytest.mark.parametrize("lengths", [[40], [16, 24], [7, 7, 7, 7, 7, 5], [1] * 40])
+def test_a_virtual_scan_is_read_past_hdf5_from_its_files(write, counts, lengths, chunk):
+    filters_used = {} if chunk is None else {"compression": "gzip", "shuffle": True}
+    starts = np.cumsum([0, *lengths])
+    layout = h5py.VirtualLayout((45, 12, 10), np.uint16)
+    for number, (start, length) in enumerate(zip(starts, lengths, strict=False)):
+        options = {**filters_used, **({} if chunk is None else {"chunks": (min(chunk, length), 12, 10)})}
+        source = write(f"data_{number}.h5", patterns=counts[start : start + length], options=options)
+        layout[start : start + length] = h5py.VirtualSource(source.name, "patterns", (length, 12, 10))
+    path = source.with_name("master.h5")
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("patterns", layout, fillvalue=9)
+    array = stored(path)
+    assert array._direct is not None
+    whole = np.concatenate([counts, np.full((5, 12, 10), 9, np.uint16)])
+    for rows in [*SOME, np.arange(45), np.array([5, 41, 44])]:
+        np.testing.assert_array_equal(rows_of(array, rows), whole[rows])
+    assert np.array_equal(np.sort(np.concatenate(array.blocks())), np.arange(45))
+    for block in array.blocks():
+        np.testing.assert_array_equal(rows_of(array, block), whole[block])
+
+
+def test_blocks_of_a_virtual_scan_follow_the_chunks_of_its_files(write):
+    values = np.zeros((200, 64, 64), np.uint16)
+    source = write("data.h5", patterns=values, options={"chunks": (50, 64, 64), "compression": "gzip"})
+    layout = h5py.VirtualLayout((150, 64, 64), np.uint16)
+    layout[:] = h5py.VirtualSource(source.name, "patterns", values.shape)[30:180]
+    with h5py.File(source.with_name("master.h5"), "w") as file:
+        file.create_virtual_dataset("patterns", layout)
+    blocks = stored(source.with_name("master.h5")).blocks()
+    assert [(int(b[0]) + 30, int(b[-1]) + 30) for b in blocks] == [(30, 49), (50, 99), (100, 149), (150, 179)]
