@@ -9,6 +9,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,7 +173,7 @@ def _check_length(source: _Source, taken: tuple[int, int], path: Path, name: str
 def _cut(inner: Sequence[Segment], whole: Segment) -> Iterator[Segment]:
     """The segments of a virtual source that a mapping takes from it, as segments of the dataset that takes them."""
     low, high = whole.source_start, whole.source_start + whole.count
-    for part in inner[bisect_right([part.start for part in inner], low) - 1 :]:
+    for part in islice(inner, bisect_right(inner, low, key=attrgetter("start")) - 1, None):
         if part.start >= high:
             return
         first, end = max(part.start, low), min(part.start + part.count, high)
@@ -181,7 +183,7 @@ def _cut(inner: Sequence[Segment], whole: Segment) -> Iterator[Segment]:
 
 
 def _joined(found: list[Segment], total: int) -> list[Segment] | None:
-    """In order, neighbours put together, gaps filled; ``None`` if some overlap or lie beyond the dataset's end."""
+    """In order, neighbours put together, gaps filled; ``None`` if some overlap."""
     joined: list[Segment] = []
     end = 0
     for part in sorted(found, key=lambda part: part.start):
@@ -193,7 +195,7 @@ def _joined(found: list[Segment], total: int) -> list[Segment] | None:
         end = part.start + part.count
     if end < total:
         _append(joined, Segment(end, total - end, None, "", 0))
-    return joined if end <= total else None
+    return joined
 
 
 def _append(joined: list[Segment], part: Segment) -> None:

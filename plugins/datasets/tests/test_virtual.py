@@ -231,6 +231,20 @@ def test_another_type_or_byte_order(write, virtual, counts):
     assert resolved(virtual((40, *IMAGE), swapped, name="swapped"), "swapped") is None
 
 
+def test_images_of_another_shape(write, virtual, counts):
+    write("source.h5", patterns=counts.transpose(0, 2, 1))
+    assert resolved(virtual((40, *IMAGE), (slice(None), source("source.h5", shape=(40, *IMAGE[::-1]))))) is None
+
+
+def test_a_source_that_has_become_longer(write, virtual, counts):
+    """HDF5 refuses to read it, as the whole source was mapped."""
+    write("source.h5", patterns=counts)
+    path = virtual((30, *IMAGE), (slice(None), source("source.h5", shape=(30, *IMAGE))))
+    with h5py.File(path, "r") as file, pytest.raises(OSError, match="different number of elements"):
+        file["scan"][()]
+    assert resolved(path) is None
+
+
 def test_an_image_per_file_without_an_axis_that_counts(write, virtual, counts):
     write("source.h5", image=counts[0])
     assert resolved(virtual((2, *IMAGE), (0, source("source.h5", "image", IMAGE)))) is None
