@@ -2,14 +2,14 @@
 
     python benchmarks/step_overhead.py [--device cuda] [--rounds 7] [--case trivial quick-mse quick]
 
-Three cases: ``trivial``, a linear layer of 16 x 16 under ``mse`` with default settings (one thread: the cost of Python);
-``quick-mse``, the model, optimizer, schedule and clipping of ``stem4d-quick`` under ``mse``, without augmentation; and
-``quick``, that recipe as it is. The bare loop has the same model, optimizer, schedule and clipping, and calls the same
-augmentation, transforms and loss by hand; it logs nothing and looks for nothing.
+Three cases: ``trivial``, a linear layer of 16 x 16 under ``mse`` with default settings (one thread: the cost of
+Python); ``quick-mse``, the model, optimizer, schedule and clipping of ``stem4d-quick`` under ``mse``, without
+augmentation; and ``quick``, that recipe as it is. The bare loop has the same model, optimizer, schedule and clipping,
+and calls the same augmentation, transforms and likelihood by hand; it logs nothing and looks for nothing.
 
-The trainer is that of ``stem run``, with its callbacks, loggers and progress. Only the loader is left out: both loops take
-the same stored batches, read before, on the device (the loader has benchmarks of its own). Each epoch is a round of both
-loops, one after the other; reported are medians, and the medians of the rounds' ratios and differences.
+The trainer is that of ``stem run``, with its callbacks, loggers and progress. Only the loader is left out: both loops
+take the same stored batches, read before, on the device (the loader has benchmarks of its own). Each epoch is a round
+of both loops, one after the other; reported are medians, and the medians of the rounds' ratios and differences.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from stemcore.data.fit import fit
 from stemcore.progress import Lines, Reporter
 from stemcore.trainer import Trainer
 from stemcore.trainer.engine import launch
+from stemcore.trainer.optim import fuse
 
 WIDTH, BATCH, BATCHES = 16, 64, 500
 NAME = "step_overhead"
@@ -117,13 +118,14 @@ class Bare:
         recipe = parts.recipe
         self.model = model.to(device)
         self.optimizer = recipe.optimizer["default"].component.build(list(self.model.parameters()))
+        fuse(self.optimizer, self.model)
         self.scheduler = recipe.scheduler.build(self.optimizer, steps) if recipe.scheduler is not None else None
         self.by_step = getattr(self.scheduler, "interval", "epoch") == "step"
         self.clip = recipe.trainer.gradient_clip_val
         chain = parts.pipeline.chain("input")
         assert chain is not None
         self.chain, self.augmentations = chain, parts.pipeline.augmentations
-        self.loss, self.nll = parts.losses[0].component, parts.losses[0].name == "poisson_nll"
+        self.likelihood, self.nll = parts.losses[0].component, parts.losses[0].name == "poisson_nll"
         self.generator = torch.Generator(device)
 
     def step(self, stored: dict[str, Tensor]) -> None:
@@ -137,7 +139,10 @@ class Bare:
             given = self.chain(x)
             target = y if self.nll else given
         prediction = self.model(input=given)["prediction"]
-        loss = self.loss(self.chain.inverse(prediction) if self.nll else prediction, target)
+        if self.nll:
+            loss = self.likelihood(self.chain.inverse(prediction), target)
+        else:
+            loss = nn.functional.mse_loss(prediction, target)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip is not None:
