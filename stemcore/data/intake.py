@@ -27,7 +27,9 @@ def physical(spec: FieldSpec, stored: Tensor) -> Tensor:
     if stored.dtype == torch.bool or (stored.dtype == torch.int64 and spec.shape == ()):
         return stored
     x = stored.float()
-    return x if (spec.scale, spec.offset) == (1.0, 0.0) else x * spec.scale + spec.offset
+    if (spec.scale, spec.offset) == (1.0, 0.0):
+        return x
+    return (x * spec.scale if x is stored else x.mul_(spec.scale)).add_(spec.offset)
 
 
 def valid(spec: FieldSpec, x: Tensor) -> Tensor:
@@ -95,8 +97,12 @@ class Intake:
         if self.masks and main is not None:
             self.spec = spec.replacing(FieldSpec(MASK, main.shape, dtype="bool", like="input"))
 
-    def __call__(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def __call__(self, batch: dict[str, Tensor], *, checked: bool = False) -> dict[str, Tensor]:
         """Physical values of a batch, float32.
+
+        Args:
+            batch: fields as stored.
+            checked: whether all values were looked at before, so that nothing here need wait for the device.
 
         Raises:
             UserError: if ``invalid`` is ``error`` and a value is; a check of a whole data set counts them beforehand.
@@ -106,7 +112,8 @@ class Intake:
             if name not in out or not suspect(spec):
                 continue
             if self.invalid == "error":
-                self._refuse(spec, out[name], out["index"])
+                if not checked:
+                    self._refuse(spec, out[name], out["index"])
             elif self.invalid == "clip" or name != "input":
                 out[name] = _clip(spec, out[name])
             else:
@@ -115,7 +122,7 @@ class Intake:
         if self.masks and MASK in out and "input" in out:
             # What does not count must not reach the encoder either: a hot pixel would dominate it.
             out[MASK] = out[MASK].expand_as(out["input"])
-            out["input"] = torch.where(out[MASK], out["input"], torch.zeros_like(out["input"]))
+            out["input"] = torch.where(out[MASK], out["input"], 0.0)
         return out
 
     def _refuse(self, spec: FieldSpec, x: Tensor, index: Tensor) -> None:
@@ -128,9 +135,9 @@ class Intake:
 
 def _clip(spec: FieldSpec, x: Tensor) -> Tensor:
     if spec.finite:
-        finite = torch.where(torch.isfinite(x), x, torch.full_like(x, -torch.inf))
+        finite = torch.where(torch.isfinite(x), x, -torch.inf)
         most = finite.flatten(1).amax(dim=1).view(-1, *[1] * (x.dim() - 1))
-        most = torch.where(torch.isfinite(most), most, torch.zeros_like(most))
+        most = torch.where(torch.isfinite(most), most, 0.0)
         x = torch.where(torch.isposinf(x), most, x)
         x = torch.nan_to_num(x, nan=spec.minimum or 0.0, neginf=spec.minimum or 0.0)
     return x if spec.minimum is None else x.clamp_min(spec.minimum)

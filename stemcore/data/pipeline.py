@@ -43,20 +43,29 @@ class Pipeline(nn.Module):
         self.augmentations = list(augmentations)
         self.wanted = set(wanted)
         self.spec = self._out_spec()
+        self._like = {name: [n for n, f in intake.spec.items() if f.like == name] for name in chains}
+        self._transformed = self._transform
 
     def chain(self, field: str) -> Chain | None:
         """The transforms of a field, or of the field that it is bound to."""
         name = "input" if field == TARGET and TARGET not in self.chains else field
         return dict(self.chains.items()).get(name)  # type: ignore[return-value]
 
-    def forward(self, stored: dict[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def compile_transforms(self) -> None:
+        """From now on the transforms go through ``torch.compile``; values may differ in their last digits."""
+        self._transformed = torch.compile(self._transform, dynamic=False)
+
+    def forward(
+        self, stored: dict[str, Tensor], generator: torch.Generator | None = None, *, checked: bool = False
+    ) -> dict[str, Tensor]:
         """The named tensors of a batch.
 
         Args:
             stored: fields as stored, each (n, ...), and ``index`` (n,), on the device.
             generator: the randomness of the augmentations; without one they are left out.
+            checked: whether all values of the data are known to be valid, so that these need not be looked at.
         """
-        batch = self.intake(stored)
+        batch = self.intake(stored, checked=checked)
         changed = False
         if generator is not None:
             batch = self._augment(batch, generator, "geometric")
@@ -67,7 +76,7 @@ class Pipeline(nn.Module):
             before = batch.get("input"), batch.get(TARGET)
             batch = self._augment(batch, generator, "corrupting")
             changed = batch.get("input") is not before[0] or batch.get(TARGET) is not before[1]
-        return self._transform(batch, shared=bound and not changed)
+        return self._transformed(batch, shared=bound and not changed)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Pipeline:
         # Augmentations go to the device with the rest. They are not registered: what belongs to training alone has no
@@ -90,7 +99,7 @@ class Pipeline(nn.Module):
             chain: Chain = module  # type: ignore[assignment]
             if name not in batch:
                 continue
-            like = {n: batch[n] for n, f in self.intake.spec.items() if f.like == name and n in batch}
+            like = {n: batch[n] for n in self._like[name] if n in batch}
             masks = {n: t for n, t in like.items() if t.dtype == torch.bool}
             others = {n: t for n, t in like.items() if t.dtype != torch.bool}
             tracks = {name: batch[name]}

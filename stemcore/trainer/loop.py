@@ -30,8 +30,9 @@ from stemcore.trainer.collect import collect
 from stemcore.trainer.engine import channels_last
 from stemcore.trainer.feed import Feed
 from stemcore.trainer.interrupt import Interrupt, interruptible
-from stemcore.trainer.meters import FiniteWatch, Meter
-from stemcore.trainer.optim import build_groups
+from stemcore.trainer.meters import Meter
+from stemcore.trainer.optim import build_groups, fuse
+from stemcore.trainer.passes import Passes
 from stemcore.trainer.profile import Profile
 from stemcore.trainer.step import Step
 from stemcore.trainer.validate import compute, update, validate
@@ -88,18 +89,20 @@ class Trainer:
         self.channels_last = channels_last(parts)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.compile:
-            model.compile()
-        step = Step(model, parts)
+        step = Step(model, parts, compiled=config.compile)
         self.groups = build_groups(recipe, model, total_steps)
         setup = fabric.setup(step, *(g.optimizer for g in self.groups))
         self.step, self.optimizers = setup[0], setup[1:]
+        self.passes = Passes(fabric, self.step)
+        for group in self.groups:
+            fuse(group.optimizer, model)
         parts.pipeline.to(fabric.device)
+        if config.compile:
+            parts.pipeline.compile_transforms()
 
-        names = ["loss", *(t.name for t in parts.losses)]
-        self.meter = Meter(names, fabric.device)
-        self.watch_every = 1 if fabric.device.type == "cpu" else config.log_every_n_steps
-        self.watch = FiniteWatch(names, self.watch_every * accumulate + accumulate, fabric.device)
+        self.meter = Meter(["loss", *(t.name for t in parts.losses)])
+        # Reading a loss makes a GPU and its host wait for each other; on the CPU it costs nothing.
+        self.read_every = 1 if fabric.device.type == "cpu" else config.log_every_n_steps
         self.generator = torch.Generator(fabric.device)
         self.train_metrics = [t for t in parts.metrics if t.every]
         self.state = State(model, directory, self.max_epochs, steps_per_epoch)
@@ -146,7 +149,7 @@ class Trainer:
         return state
 
     def _train_epoch(self, profile: Profile) -> None:
-        state, config, fabric = self.state, self.config, self.fabric
+        state, config = self.state, self.config
         accumulate = config.accumulate_grad_batches
         self.callbacks("on_epoch_start", state)
         total = self.feed.batches_per_epoch
@@ -158,12 +161,12 @@ class Trainer:
                 window = min(accumulate, total - first)
                 last = self.batch + 1 == first + window
                 position = state.epoch + self.batch / total
-                with fabric.no_backward_sync(self.step, enabled=not last):
+                with self.passes.window(last=last):
                     loss, values, tensors = self._forward(rows, position)
-                    fabric.backward(loss / window)
-                self.meter.add(values, len(rows["index"]))
-                self.watch.note(values, rows["index"])
-                self.items += len(rows["index"])
+                    self.passes.backward(loss if window == 1 else loss / window)
+                items = len(rows["index"])
+                self.meter.add(values, items, rows["index"])
+                self.items += items
                 self.batch += 1
                 if not last:
                     continue
@@ -180,8 +183,6 @@ class Trainer:
                     self._interrupted(between_steps=self.batch % accumulate == 0)
 
     def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Tensor, Tensor, Any]:
-        device = self.fabric.device
-        stored = {n: t.to(device, non_blocking=True) for n, t in rows.items()}
         generator = None
         if self.parts.pipeline.augmentations:
             key = [self.seed, self.state.epoch, self.batch, self.fabric.global_rank, 0xA06]
@@ -189,11 +190,11 @@ class Trainer:
                 int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
             )
         with torch.no_grad():
-            batch = self.parts.pipeline(stored, generator)
+            batch = self.parts.pipeline(rows, generator, checked=True)
             if self.channels_last:
                 batch = {n: _channels_last(t) for n, t in batch.items()}
         weights = {n: weight(position) for n, weight in self.parts.weights.items()}
-        loss, values, outputs = self.step(batch, weights, position / self.max_epochs)
+        loss, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs)
         return loss, values, (batch, outputs)
 
     def _optimizer_step(self) -> None:
@@ -211,8 +212,8 @@ class Trainer:
 
     def _after_step(self, rows: dict[str, Tensor], tensors: Any, task: Task, window: int) -> None:
         state, config = self.state, self.config
-        if state.step % self.watch_every == 0:
-            self.watch.check()
+        if state.step % self.read_every == 0:
+            self.meter.read()
         task.advance(window)
         self.callbacks("on_step_end", state)
         logs = state.step % config.log_every_n_steps == 0
@@ -234,12 +235,12 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         state = self.state
-        self.watch.check()
+        means = self.meter.means()
         state.epoch += 1
         self.batch = 0
         state.metrics = {"epoch": float(state.epoch), "step": float(state.step)} | self._rates()
-        state.metrics |= {f"train/{n}": v for n, v in self.meter.means().items()}
-        self.meter = Meter(self.meter.names, self.fabric.device)
+        state.metrics |= {f"train/{n}": v for n, v in means.items()}
+        self.meter = Meter(self.meter.names)
         last = state.epoch == self.max_epochs or state.stop_reason is not None
         if self.parts.sources.val is not None and (state.epoch % self.config.val_every_n_epochs == 0 or last):
             state.metrics |= self._validate()
@@ -256,7 +257,7 @@ class Trainer:
         assert self.parts.sources.val is not None
         weights = {n: weight(self.state.epoch) for n, weight in self.parts.weights.items()}
         return validate(
-            self.step,
+            self.passes,
             self.model,
             self.parts,
             self.parts.sources.val,
@@ -319,7 +320,6 @@ class Trainer:
 
     def _interrupted(self, between_steps: bool = True) -> None:
         """Saves and stops; within the batches of one step the checkpoint of an earlier one stands."""
-        self.watch.check()
         if between_steps:
             self._save()
         raise Interrupted(f"interrupted in epoch {self.state.epoch + 1} at step {self.state.step}")

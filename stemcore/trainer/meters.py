@@ -1,96 +1,84 @@
-"""Sums of losses on the device, and the watch for values that are not finite."""
+"""Means of losses, and the watch for values that are not finite."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from stemcore.errors import TrainingFailed
 
-
-def wide(device: torch.device) -> torch.dtype:
-    """The widest float type of a device."""
-    return torch.float32 if device.type == "mps" else torch.float64
+UNREAD = 1000  # batches whose losses stay on the device at most: half a megabyte of it
 
 
 class Meter:
-    """Means of several numbers over items, accumulated on the device and read back only when asked for."""
-
-    def __init__(self, names: Sequence[str], device: torch.device) -> None:
-        self.names = list(names)
-        self.sums = torch.zeros(len(self.names), device=device, dtype=wide(device))
-        self.count = 0
-        self._mark = (self.sums.clone(), 0)
-
-    def add(self, values: Tensor, items: int) -> None:
-        """Adds the mean ``values`` (len(names),) of ``items`` items."""
-        self.sums.add_(values, alpha=items)
-        self.count += items
-
-    def means(self) -> dict[str, float]:
-        """Means since the start."""
-        return self._named(self.sums, self.count)
-
-    def recent(self) -> dict[str, float]:
-        """Means since the last call."""
-        sums, count = self._mark
-        self._mark = (self.sums.clone(), self.count)
-        return self._named(self.sums - sums, self.count - count)
-
-    def _named(self, sums: Tensor, count: int) -> dict[str, float]:
-        return dict(zip(self.names, (sums / max(count, 1)).tolist(), strict=True))
-
-    def state_dict(self) -> dict[str, object]:
-        """Sums and counts, also of the part since ``recent``."""
-        return {"sums": self.sums.cpu(), "count": self.count, "mark": self._mark[0].cpu(), "mark_count": self._mark[1]}
-
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Takes back what ``state_dict`` returned."""
-        self.sums.copy_(state["sums"])  # type: ignore[arg-type]
-        self.count = state["count"]  # type: ignore[assignment]
-        self._mark = (state["mark"].to(self.sums), state["mark_count"])  # type: ignore[attr-defined, assignment]
-
-
-class FiniteWatch:
-    """Remembers, without waiting for the device, which of the last batches had a loss that is not finite.
+    """Means of several numbers over items. What is added stays on the device until it is asked for: adding neither
+    waits for the device nor gives it anything to do.
 
     Args:
         names: the total and the terms.
-        length: batches remembered; ``check`` has to be called at least that often.
-        device: where the losses are.
     """
 
-    def __init__(self, names: Sequence[str], length: int, device: torch.device) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
-        self.ring = torch.ones(length, len(self.names), dtype=torch.bool, device=device)
-        self.batches: list[Tensor | None] = [None] * length
-        self.seen = 0
+        self.sums = [0.0] * len(self.names)
+        self.count = 0
+        self._mark = (self.sums, 0)
+        self._unread: list[tuple[Tensor, int, Tensor | None]] = []
 
-    def note(self, values: Tensor, index: Tensor) -> None:
-        """Looks at the losses ``values`` of the batch of items ``index``."""
-        slot = self.seen % len(self.batches)
-        self.ring[slot] = torch.isfinite(values)
-        self.batches[slot] = index
-        self.seen += 1
+    def add(self, values: Tensor, items: int, index: Tensor | None = None) -> None:
+        """Adds the mean ``values`` (len(names),) of ``items`` items; with their ``index`` they have to be finite."""
+        self._unread.append((values, items, index))
+        if len(self._unread) >= UNREAD:
+            self.read()
 
-    def check(self) -> None:
+    def read(self) -> None:
         """Waits for the device.
 
         Raises:
-            TrainingFailed: if a loss was not finite; names the term and the items of the first such batch.
+            TrainingFailed: if a loss that has to be finite is not; names term and items of the first such batch.
         """
-        if bool(self.ring.all()):
+        if not self._unread:
             return
-        bad = (~self.ring).cpu()
-        length = len(self.batches)
-        oldest = self.seen % length if self.seen >= length else 0
-        slot = next(s % length for s in range(oldest, oldest + length) if bool(bad[s % length].any()))
-        terms = [n for n, wrong in zip(self.names, bad[slot].tolist(), strict=True) if wrong]
-        named = terms[1:] if len(terms) > 1 else terms
-        index = self.batches[slot]
-        items = [] if index is None else index.tolist()
-        raise TrainingFailed(
-            f"the loss is not finite: {' and '.join(named)} of the batch with items {', '.join(map(str, items))}"
-        )
+        unread, self._unread = self._unread, []
+        rows = torch.stack([values for values, _, _ in unread]).tolist() if len(unread) > 1 else [unread[0][0].tolist()]
+        for row, (_, items, index) in zip(rows, unread, strict=True):
+            if index is not None and not all(map(isfinite, row)):
+                raise self._failure(row, index)
+            # One after the other, so that sums do not depend on how often somebody looked.
+            self.sums = [total + items * value for total, value in zip(self.sums, row, strict=True)]
+            self.count += items
+
+    def means(self) -> dict[str, float]:
+        """Means since the start. Raises as ``read`` does."""
+        self.read()
+        return self._named(self.sums, self.count)
+
+    def recent(self) -> dict[str, float]:
+        """Means since the last call. Raises as ``read`` does."""
+        self.read()
+        sums, count = self._mark
+        self._mark = (self.sums, self.count)
+        return self._named([a - b for a, b in zip(self.sums, sums, strict=True)], self.count - count)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Sums and counts, also of the part since ``recent``. Raises as ``read`` does."""
+        self.read()
+        return {"sums": self.sums, "count": self.count, "mark": self._mark[0], "mark_count": self._mark[1]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what ``state_dict`` returned."""
+        self.sums, self.count = [float(v) for v in state["sums"]], state["count"]
+        self._mark = ([float(v) for v in state["mark"]], state["mark_count"])
+
+    def _named(self, sums: Sequence[float], count: int) -> dict[str, float]:
+        return {name: total / max(count, 1) for name, total in zip(self.names, sums, strict=True)}
+
+    def _failure(self, row: Sequence[float], index: Tensor) -> TrainingFailed:
+        wrong = [name for name, value in zip(self.names, row, strict=True) if not isfinite(value)]
+        named = wrong[1:] if len(wrong) > 1 else wrong
+        items = ", ".join(map(str, index.tolist()))
+        return TrainingFailed(f"the loss is not finite: {' and '.join(named)} of the batch with items {items}")

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.recipe import Recipe
+
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)
 
 
 @dataclass
@@ -74,3 +77,33 @@ def build_groups(recipe: Recipe, model: nn.Module, total_steps: int) -> list[Gro
         scheduler = recipe.scheduler.build(optimizer, total_steps) if recipe.scheduler is not None else None
         groups.append(Group(group_name, optimizer, scheduler))
     return groups
+
+
+def fuse(optimizer: Optimizer, model: nn.Module) -> None:
+    """Lets an optimizer of PyTorch's update all parameters in one kernel, where the recipe leaves that open (``fused``
+    and ``foreach`` are null) and the installed PyTorch has one for the device.
+
+    It has to be called when the parameters are where they are trained. The optimizer is not made anew with
+    ``fused=True``, as Fabric would then refuse to clip gradients under fp16.
+    """
+    open_groups = [g for g in optimizer.param_groups if g.get("fused", False) is None and g.get("foreach") is None]
+    parameters = [p for g in open_groups for p in g["params"]]
+    plain = all(type(p) is nn.Parameter and p.is_floating_point() for p in parameters)
+    sparse = any(getattr(module, "sparse", False) for module in model.modules())
+    if type(optimizer) not in FUSED or not plain or sparse:
+        return
+    kinds = {(p.device, p.dtype) for p in parameters}
+    if all(_has_fused(type(optimizer), device, dtype) for device, dtype in kinds):
+        for group in open_groups:
+            group["fused"] = True
+
+
+def _has_fused(kind: type[Optimizer], device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether it works, by trying: which devices have which kernels changes with every release."""
+    trial = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
+    trial.grad = torch.zeros_like(trial)
+    try:
+        kind([trial], lr=1e-3, fused=True).step()  # type: ignore[call-arg]
+    except (RuntimeError, TypeError, NotImplementedError):
+        return False
+    return True

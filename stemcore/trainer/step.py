@@ -13,6 +13,18 @@ from stemcore.component.model import Model
 Result = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
+class Given:
+    """A batch that Fabric leaves as it is. What it can look into it rounds to the precision of the run, and a target
+    of 999 counts would become 1000; autocast rounds what the model computes with, and only there.
+
+    Args:
+        batch: named tensors, on the device.
+    """
+
+    def __init__(self, batch: Mapping[str, Tensor]) -> None:
+        self.batch = batch
+
+
 class Step(nn.Module):
     """Model and losses together, which Fabric wraps as one: hooks per tensor stay few, and losses may call parts of
     the model under DDP.
@@ -20,30 +32,51 @@ class Step(nn.Module):
     Args:
         model: the model.
         parts: the losses and their wires.
+        compiled: whether model and losses go through ``torch.compile`` as one. A loss that names ``progress``, which
+            is another number at every step, would be compiled anew each time: then the model is compiled alone.
     """
 
-    def __init__(self, model: Model, parts: Parts) -> None:
+    def __init__(self, model: Model, parts: Parts, *, compiled: bool = False) -> None:
         super().__init__()
         self.model = model
         self.losses = nn.ModuleList(term.component for term in parts.losses)
         self.parts = parts
+        self.inputs = [w.source for w in parts.model_wires]
+        self.context = parts.context(model)
+        self.evaluate = self._evaluate
+        if compiled and any("progress" in term.wires.special for term in parts.losses):
+            model.compile(dynamic=False)
+        elif compiled:
+            # Whole batches and the shorter last one of an epoch, in training and in evaluation: each is compiled once.
+            self.evaluate = torch.compile(self._evaluate, dynamic=False)
 
-    def forward(self, batch: dict[str, Tensor], weights: Mapping[str, float], progress: float) -> Result:
+    def forward(self, given: Given, weights: Mapping[str, float], progress: float) -> Result:
         """The weighted total; the total and every unweighted term, detached, in one vector; the outputs, detached."""
-        given = {w.source: batch[w.source] for w in self.parts.model_wires if w.source in batch}
-        outputs: dict[str, Tensor] = self.model(**given)
-        device = next(iter(batch.values())).device.type
-        with torch.autocast(device, enabled=False):  # losses sum many small numbers: always in float32
-            outputs = {
-                n: t.float() if t.is_floating_point() and t.dtype != torch.float64 else t for n, t in outputs.items()
-            }
-            tensors = self.parts.tensors(batch, outputs)
-            context = self.parts.context(self.model, progress)
-            terms = [
-                loss(**term.wires.arguments(tensors, context))
-                for loss, term in zip(self.losses, self.parts.losses, strict=True)
-            ]
-            total = sum((weights[t.name] * v for t, v in zip(self.parts.losses, terms, strict=True)), torch.zeros(()))
-        total = torch.as_tensor(total)
-        vector = torch.stack([total.detach(), *(v.detach() for v in terms)])
+        self.context["progress"] = progress
+        outputs, terms = self.evaluate(given.batch)
+        total: Tensor | None = None
+        for term, value in zip(self.parts.losses, terms, strict=True):
+            weight = weights[term.name]
+            weighted = value if weight == 1.0 else weight * value
+            total = weighted if total is None else total + weighted
+        if total is None:
+            total = torch.zeros((), device=next(iter(given.batch.values())).device)
+        vector = torch.stack([t.detach() for t in (total, *terms)])
         return total, vector, {n: t.detach() for n, t in outputs.items()}
+
+    def _evaluate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The outputs and every term, unweighted."""
+        outputs: dict[str, Tensor] = self.model(**{name: batch[name] for name in self.inputs if name in batch})
+        device = next(iter(batch.values())).device.type
+        if not torch.is_autocast_enabled(device):
+            return self._terms(batch, outputs)
+        with torch.autocast(device, enabled=False):  # losses sum many small numbers: always in float32
+            return self._terms(batch, outputs)
+
+    def _terms(
+        self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        single = {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in outputs.items()}
+        tensors = self.parts.tensors(batch, single)
+        losses = zip(self.losses, self.parts.losses, strict=True)
+        return single, [loss(**term.wires.arguments(tensors, self.context)) for loss, term in losses]

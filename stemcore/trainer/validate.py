@@ -19,6 +19,7 @@ from stemcore.data.loader import Loader
 from stemcore.data.source import Source
 from stemcore.progress import Reporter
 from stemcore.trainer.meters import Meter
+from stemcore.trainer.passes import Passes
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def stored_batches(
 
 
 def validate(
-    step: torch.nn.Module,
+    passes: Passes,
     model: Model,
     parts: Parts,
     source: Source,
@@ -58,17 +59,17 @@ def validate(
 ) -> dict[str, float]:
     """``val/loss``, every term, and every metric over a source, by their logged names."""
     names = ["loss", *(t.name for t in parts.losses)]
-    meter = Meter(names, fabric.device)
+    meter = Meter(names)
     batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
     metrics = list(parts.metrics)
     for term in metrics:
         term.component.to(fabric.device).reset()
     context = parts.context(model, progress)
     total = len(source) if limit is None else min(len(source), limit * batch_size)
-    with evaluation(step, parts.recipe.seed), reporter.task("validating", total) as task:
+    with evaluation(passes.wrapped, parts.recipe.seed), reporter.task("validating", total) as task:
         for stored in stored_batches(source, batch_size, fabric, limit):
             batch = parts.pipeline(stored)
-            _, values, outputs = step(batch, weights, progress)
+            _, values, outputs = passes.forward(batch, weights, progress)
             items = len(stored["index"])
             meter.add(values, items)
             update(metrics, parts.tensors(batch, outputs), context)
@@ -97,8 +98,10 @@ def compute(metrics: list[Term]) -> dict[str, float]:
 
 
 def _reduced(meter: Meter, fabric: Fabric) -> dict[str, float]:
+    meter.read()
     if fabric.world_size > 1:
-        count = torch.tensor(float(meter.count), device=fabric.device)
-        meter.sums = fabric.all_reduce(meter.sums.clone(), reduce_op="sum")  # type: ignore[assignment]
-        meter.count = int(fabric.all_reduce(count, reduce_op="sum"))  # type: ignore[arg-type]
+        wide = torch.float32 if fabric.device.type == "mps" else torch.float64
+        mine = torch.tensor([*meter.sums, meter.count], device=fabric.device, dtype=wide)
+        *meter.sums, count = fabric.all_reduce(mine, reduce_op="sum").tolist()  # type: ignore[union-attr]
+        meter.count = int(count)
     return meter.means()

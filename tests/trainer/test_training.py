@@ -21,7 +21,7 @@ from stemcore.data.order import plan_epoch, restrict
 from stemcore.data.tensors import item_bytes
 from stemcore.errors import TrainingFailed
 from stemcore.progress import reporter
-from stemcore.trainer.meters import FiniteWatch, Meter
+from stemcore.trainer.meters import UNREAD, Meter
 from tests.conftest import bundled_patterns
 
 QUIET = reporter(quiet=True)
@@ -175,27 +175,47 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_term_and_items(
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "failed"
 
 
-def test_the_watch_names_the_first_bad_batch_and_its_terms() -> None:
-    watch = FiniteWatch(["loss", "mse", "kl"], 4, torch.device("cpu"))
+def test_a_meter_names_the_first_bad_batch_and_its_terms() -> None:
+    meter = Meter(["loss", "mse", "kl"])
     for number in range(3):
-        watch.note(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([number]))
-    watch.check()
-    watch.note(torch.tensor([torch.nan, 1.0, torch.inf]), torch.tensor([3, 33]))
-    watch.note(torch.tensor([torch.nan, torch.nan, torch.nan]), torch.tensor([4]))
-    with pytest.raises(TrainingFailed, match="kl of the batch with items 3, 33"):
-        watch.check()
+        meter.add(torch.tensor([1.0, 2.0, 3.0]), 1, torch.tensor([number]))
+    meter.read()
+    meter.add(torch.tensor([torch.nan, 1.0, torch.inf]), 2, torch.tensor([3, 33]))
+    meter.add(torch.tensor([torch.nan, torch.nan, torch.nan]), 1, torch.tensor([4]))
+    with pytest.raises(TrainingFailed, match="not finite: kl of the batch with items 3, 33"):
+        meter.read()
+
+
+def test_a_meter_lets_pass_what_need_not_be_finite() -> None:
+    meter = Meter(["loss"])
+    meter.add(torch.tensor([torch.inf]), 1)
+    assert meter.means() == {"loss": torch.inf}
 
 
 def test_meters_weigh_batches_by_their_items_and_remember_where_they_were() -> None:
-    meter = Meter(["loss"], torch.device("cpu"))
+    meter = Meter(["loss"])
     meter.add(torch.tensor([1.0]), 3)
     assert meter.recent() == {"loss": 1.0}
     meter.add(torch.tensor([5.0]), 1)
-    copy = Meter(["loss"], torch.device("cpu"))
+    copy = Meter(["loss"])
     copy.load_state_dict(meter.state_dict())
     for each in (meter, copy):
         assert each.means() == {"loss": 2.0}
         assert each.recent() == {"loss": 5.0}
+
+
+def test_the_sums_of_a_meter_do_not_depend_on_when_it_was_read() -> None:
+    values = torch.rand(2 * UNREAD, 2, generator=torch.Generator().manual_seed(0)) * 1e3
+    often, seldom = Meter(["loss", "mse"]), Meter(["loss", "mse"])
+    for number, row in enumerate(values):
+        for each in (often, seldom):
+            each.add(row, 1 + number % 7)
+        if number % 3 == 0:
+            often.read()
+    assert often.means() == seldom.means()
+    weights = [1 + number % 7 for number in range(len(values))]
+    expected = np.average(values.double().numpy(), axis=0, weights=weights)
+    np.testing.assert_allclose(list(often.means().values()), expected, rtol=1e-12)
 
 
 def test_metrics_can_be_computed_while_training(small: Callable[..., Document], tmp_path: Path) -> None:
