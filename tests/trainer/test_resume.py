@@ -42,20 +42,14 @@ def busy(small: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 def stopping_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if Ctrl-C came during optimizer step ``step``."""
 
-    class Asked:
-        seen = 0
+    original = loop.Trainer._optimizer_step
 
-        @property
-        def requested(self) -> bool:
-            self.seen += 1
-            return self.seen == step
-
-    @contextmanager
-    def interruptible() -> Iterator[Asked]:
-        yield Asked()
+    def stepping(self: loop.Trainer) -> None:
+        original(self)
+        self.interrupt.requested = self.state.step == step
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "interruptible", interruptible)
+        patch.setattr(loop.Trainer, "_optimizer_step", stepping)
         yield
 
 
