@@ -205,8 +205,8 @@ class Trainer:
                     self.step, optimizer, max_norm=self.config.gradient_clip_val, error_if_nonfinite=False
                 )
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
         for group in self.groups:
+            group.clear_gradients()
             group.step_scheduler("step", {})
         self.state.step += 1
 

@@ -29,6 +29,12 @@ class Group:
         """The learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
+    def clear_gradients(self) -> None:
+        """Lets go of the gradients: ``zero_grad`` without the profiler's marks, which cost more than the rest of it."""
+        for owned in self.optimizer.param_groups:
+            for parameter in owned["params"]:
+                parameter.grad = None
+
     def step_scheduler(self, interval: str, metrics: dict[str, float]) -> None:
         """Steps the scheduler if it goes by ``step`` or ``epoch``, whichever ``interval`` is."""
         scheduler = self.scheduler

@@ -33,6 +33,13 @@ class PixelwiseLoss(Loss):
 class MeanSquaredError(PixelwiseLoss):
     """Mean squared error, mean of (y - x)^2 over the pixels that count."""
 
+    def forward(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As every pixelwise loss; where all pixels count, in one kernel that keeps no differences for its gradient."""
+        prediction, target, valid = paired(prediction, target, mask)
+        if valid is None:
+            return functional.mse_loss(prediction, target)
+        return mean_over(self.error(prediction, target), valid)
+
     def error(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(y - x)^2."""
         return (prediction - target).square()
