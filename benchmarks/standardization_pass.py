@@ -14,12 +14,10 @@ import statistics
 import time
 from pathlib import Path
 
-import torch
-
 from stemcore import load_recipe
 from stemcore.assemble import assemble
 from stemcore.data.fit import _one_pass, batch_items
-from stemcore.data.loader import ordered_batches
+from stemcore.data.loader import Loader
 from stemcore.progress import reporter
 
 
@@ -49,12 +47,13 @@ def main() -> None:
     chains = dict(parts.pipeline.chains.items())
     items = batch_items(source.dataset)
     decode, fit = [], []
+    loader = Loader()
     for _ in range(options.rounds):
         started = time.perf_counter()
-        for _ in ordered_batches(source.dataset, source.indices, items):
+        for _ in loader.ordered(source, items):
             pass
         between = time.perf_counter()
-        _one_pass(parts.pipeline.intake, chains, source.dataset, source.indices, 0, [], torch.device("cpu"), quiet, "")
+        _one_pass(parts.pipeline.intake, chains, source, 0, [], loader, quiet, "")
         decode.append(between - started)
         fit.append(time.perf_counter() - between)
     ratios = [d / f for d, f in zip(decode, fit, strict=True)]

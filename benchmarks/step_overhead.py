@@ -37,6 +37,7 @@ from stemcore.data.fit import fit
 from stemcore.progress import Lines, Reporter
 from stemcore.trainer import Trainer
 from stemcore.trainer.engine import launch
+from stemcore.trainer.feed import loader_of
 from stemcore.trainer.optim import fuse
 
 WIDTH, BATCH, BATCHES = 16, 64, 500
@@ -200,20 +201,14 @@ def measure(
     parts = CASES[case](folder, device, rounds + 1)
     fabric = launch(parts)
     model = parts.build_model()
-    fit(
-        parts.pipeline.to(fabric.device),
-        parts.sources.train.dataset,
-        parts.sources.train.indices,
-        describe={},
-        device=fabric.device,
-        reporter=Reporter(),
-    )
+    pipeline = parts.pipeline.to(fabric.device)
+    fit(pipeline, parts.sources.train, describe={}, loader=loader_of(parts, fabric), reporter=Reporter())
     own = copy.deepcopy(model)
     directory = folder / case
     directory.mkdir()
     loggers = [component.build(directory) for component in parts.recipe.loggers]
     trainer = Trainer(parts, model, fabric, directory, loggers, Lines(io.StringIO()), {})
-    stored = [{n: t.to(fabric.device) for n, t in b.items()} for b in trainer.feed.batches(0)]
+    stored = list(trainer.feed.batches(0))
     bare = Bare(parts, own, len(stored) * (rounds + 1), fabric.device)
     timed = Rounds(stored, bare, fabric.device, clock)
     trainer.feed = timed  # type: ignore[assignment]

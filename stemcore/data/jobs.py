@@ -79,6 +79,7 @@ def shuffled(
     rank: int = 0,
     world: int = 1,
     drop_last: bool = False,
+    limit: int | None = None,
     together: int = 1,
 ) -> Plan:
     """One process's share of the batches of an epoch, from batch ``start`` on.
@@ -89,9 +90,11 @@ def shuffled(
         start: batches to leave out, as already trained on.
         rank, world: this process among how many; it owns the lanes ``rank``, ``rank + world``, ...
         drop_last: leaves out a last batch that is not full.
+        limit: batches of the epoch, those left out at its start among them; ``None`` for all.
         together: items of a job, unless a block alone has more.
     """
-    numbers = range(start, batch_count(epoch, batch_size, world, drop_last))
+    count = batch_count(epoch, batch_size, world, drop_last)
+    numbers = range(start, count if limit is None else min(count, limit))
     jobs = _window_jobs(epoch.lanes[rank::world], batch_size, numbers, together)
     return Plan(jobs, epoch.share(rank, world), batch_size, numbers)
 

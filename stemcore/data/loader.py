@@ -14,7 +14,7 @@ from stemcore.component.dataset import Dataset
 from stemcore.data.assembly import Assembly
 from stemcore.data.buffers import Buffers
 from stemcore.data.cache import Cache
-from stemcore.data.jobs import Plan, batch_count, in_order, shuffled
+from stemcore.data.jobs import Plan, in_order, shuffled
 from stemcore.data.memory import cores
 from stemcore.data.order import Epoch
 from stemcore.data.source import Source
@@ -56,7 +56,14 @@ class Loader:
     memory: dict[tuple[Hashable, ...], Buffers] = field(default_factory=dict, repr=False, compare=False)
 
     def epoch(
-        self, source: Source, epoch: Epoch, batch_size: int, *, start: int = 0, drop_last: bool = False
+        self,
+        source: Source,
+        epoch: Epoch,
+        batch_size: int,
+        *,
+        start: int = 0,
+        drop_last: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Batch]:
         """This process's share of the batches of an epoch, from batch ``start`` on.
 
@@ -66,12 +73,8 @@ class Loader:
             batch_size: items of a batch per process: the global batch is ``batch_size * world``.
             start: batches to leave out, as already trained on.
             drop_last: leaves out a last batch that is not full.
+            limit: batches of the epoch, those left out at its start among them; ``None`` for all.
         """
-        stop = batch_count(epoch, batch_size, self.world, drop_last) * batch_size
-        if source.cache is not None:
-            mine = epoch.share(self.rank, self.world)[start * batch_size : stop]
-            if self._complete(source, mine):
-                return self._kept(source.cache, mine, batch_size)
         plan = shuffled(
             epoch,
             batch_size,
@@ -79,8 +82,13 @@ class Loader:
             rank=self.rank,
             world=self.world,
             drop_last=drop_last,
+            limit=limit,
             together=_together(source.dataset),
         )
+        if source.cache is not None:
+            mine = plan.sequence[plan.numbers.start * batch_size : plan.numbers.stop * batch_size]
+            if self._complete(source, mine):
+                return self._kept(source.cache, mine, batch_size)
         return self._read(plan, source, batch_size, self.buffer_bytes)
 
     def ordered(self, source: Source, batch_size: int, limit: int | None = None) -> Iterator[Batch]:

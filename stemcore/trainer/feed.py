@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -78,9 +77,14 @@ class Feed:
         if dataset.fingerprint() != self.fingerprint:
             files = ", ".join(str(file) for file in dataset.files)
             raise TrainingFailed(f"{files}: has changed since the run was started; put the file back to go on")
-        plan = self._plan(epoch)
-        batches = self.loader.epoch(self.source, plan, self.data.batch_size, start=start, drop_last=self.data.drop_last)
-        return islice(batches, self.batches_per_epoch - start)
+        return self.loader.epoch(
+            self.source,
+            self._plan(epoch),
+            self.data.batch_size,
+            start=start,
+            drop_last=self.data.drop_last,
+            limit=self.batches_per_epoch,
+        )
 
     def _batch_count(self, epoch: int) -> int:
         return batch_count(self._plan(epoch), self.data.batch_size, self.loader.world, self.data.drop_last)
