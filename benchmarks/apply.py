@@ -1,12 +1,15 @@
 """Reconstructing a scan, beside a plain loop that reads, computes and writes one after the other, in the same run.
 
     python benchmarks/apply.py SCAN.h5 [--patterns 2048] [--rounds 5] [--backend auto] [--only float32/gzip ...]
+                               [--device-ms 100]
 
 Both begin with the same model (two batches of training), read the same gzip chunks of 16 patterns, and write the same
 chunks, for each compression, to the disk (fsync). The plain loop reads with h5py, 128 patterns at a time in order.
 Given are seconds on the clock and of the processor (medians), the size of the output beside that of float32 values,
 and, as the figure to go by, the ratio of the plain loop to ``reconstruct`` in each round (median and range). What is
 done at the same time needs cores of its own: where the seconds on the clock are those of the processor, it had none.
+With ``--device-ms`` a stand-in takes the place of the model: it waits that long for each batch, as for a device whose
+computing takes no core, and hands its input back times noise, which is as hard to compress as a model's output.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ import h5py
 import torch
 
 from stemcore import Run, load_recipe, run
+from stemcore.data.source import Source
 from stemcore.progress import reporter
+from stemcore.runs.apply import Loaded
 from stemcore.runs.layout import Layout
 from stemcore.runs.storage import Storage
 
@@ -50,6 +55,24 @@ def trained(scan: Path, folder: Path, backend: str) -> Run:
         "figures": {},
     }
     return run(load_recipe(recipe), output=folder / "run", fast_dev_run=True, reporter=QUIET)
+
+
+def with_stand_in(load: Callable[..., tuple[Loaded, Source]], seconds: float) -> Callable[..., tuple[Loaded, Source]]:
+    """Loading a run whose model waits and computes nothing."""
+
+    def loading(*arguments: object) -> tuple[Loaded, Source]:
+        loaded, source = load(*arguments)
+        side = loaded.parts.spec["input"].shape[1:]
+        noise = 1 + 1e-3 * torch.randn(side, generator=torch.Generator().manual_seed(0)).to(loaded.fabric.device)
+
+        def reconstruct(input: torch.Tensor) -> torch.Tensor:
+            time.sleep(seconds)
+            return input * noise
+
+        loaded.model.reconstruct = reconstruct  # type: ignore[method-assign]
+        return loaded, source
+
+    return loading
 
 
 def plain_loop(made: Run, scan: Path, out: Path, storage: Storage) -> None:
@@ -126,6 +149,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--only", nargs="*", help="such as float32/gzip")
+    parser.add_argument("--device-ms", type=float, help="instead of the model's computing, for each batch")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, h5py.File(options.scan) as source:
         folder, line = Path(name), int(source["scan_shape"][1])
@@ -136,6 +160,8 @@ def main() -> None:
             file.create_dataset("patterns", data=patterns, chunks=chunks, compression="gzip", shuffle=True)
             file.attrs["scan_shape"] = (lines, line)
         made = trained(folder / "scan.h5", folder, options.backend)
+        if options.device_ms:
+            made.load = with_stand_in(made.load, options.device_ms / 1e3)  # type: ignore[method-assign]
         for storage in STORED:
             if options.only and f"{storage.dtype}/{storage.compression}" not in options.only:
                 continue
