@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from stemcore.cli import completion
-from stemcore.cli.options import progress
 from stemcore.cli.output import number, show, show_json, show_table, stdout_kept_clean
+from stemcore.component.command import reporter
 
 _run = click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
 _data = click.option(
@@ -71,7 +71,7 @@ def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
     with stdout_kept_clean():
         from stemcore import load_run
 
-        result = load_run(run).evaluate(data=data, reporter=progress())
+        result = load_run(run).evaluate(data=data, reporter=reporter())
     if as_json:
         show_json(result)
     else:
@@ -83,7 +83,7 @@ def _write(verb: str, run: Path, data: Path | None, out: Path, **options: str) -
     with stdout_kept_clean():
         from stemcore import load_run
 
-        getattr(load_run(run), verb)(out, data=data, reporter=progress(), **options)
+        getattr(load_run(run), verb)(out, data=data, reporter=reporter(), **options)
     show(str(out))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from stemcore.cli.options import is_first_process
+from stemcore.component.command import is_first_process
 from stemcore.plugins.catalogue import Catalogue, catalogue
 
 

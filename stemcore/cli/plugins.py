@@ -10,9 +10,9 @@ import click
 
 from stemcore import __version__
 from stemcore.cli import completion
-from stemcore.cli.options import progress
 from stemcore.cli.output import installed, show, show_json, show_table, stdout_kept_clean
 from stemcore.cli.verbs import refused
+from stemcore.component.command import reporter
 from stemcore.component.kinds import KINDS
 from stemcore.errors import UserError, close_match
 from stemcore.hookspecs import API_VERSION
@@ -91,7 +91,7 @@ def check_plugin(
     with stdout_kept_clean():
         from stemcore.cli.plugin_check import COLUMNS, check_distribution, document, rows, summary
 
-        outcomes = check_distribution(distribution, components, progress())
+        outcomes = check_distribution(distribution, components, reporter())
     if as_json or json_before:
         show_json(document(distribution, outcomes))
     else:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stemcore.cli import completion
-from stemcore.cli.options import progress
 from stemcore.cli.output import number, show, show_table, stdout_kept_clean
+from stemcore.component.command import reporter
 from stemcore.progress import duration
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(
             init_from=init_from,
             fast_dev_run=fast_dev_run,
             overfit_batches=overfit_batches,
-            reporter=progress(),
+            reporter=reporter(),
         )
     _show_run(trained)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from stemcore.cli.options import is_first_process
+from stemcore.component.command import is_first_process
 from stemcore.plugins.deprecation import StemDeprecationWarning
 
 

@@ -1,4 +1,4 @@
-"""The data sets that come with stemcore."""
+"""The data sets that come with stemcore, and a verb for their files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ def stem_datasets() -> dict[str, str]:
         "tensor": "stem_datasets.tensor:TensorFile",
         "sample": "stem_datasets.sample:Sample",
     }
+
+
+@hookimpl
+def stem_commands() -> dict[str, str]:
+    """``stem convert``."""
+    return {"convert": "stem_datasets.convert:convert"}
 
 
 @hookimpl

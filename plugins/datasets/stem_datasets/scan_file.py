@@ -13,6 +13,7 @@ import numpy as np
 
 from stem_datasets.companions import Companions
 from stem_datasets.handles import Handles
+from stem_datasets.pathology import pathology
 from stem_datasets.quantisation import Quantisation, quantisation_of
 from stem_datasets.stored import StoredArray
 from stemcore import UserError
@@ -60,6 +61,8 @@ class ScanFile:
     ) -> None:
         self.path, self.patterns = path, StoredArray(handles, path, names.patterns)
         dataset = handles.file(path)[names.patterns]
+        if trouble := pathology(dataset):
+            log.warning("%s: %s; faster: stem convert %s %s", path, trouble, path, path.with_stem(f"{path.stem}_fast"))
         check_scan_shape(scan_shape, len(self.patterns), path)
         self.scan_shape = scan_shape or scan_shape_of(dataset, self.patterns.lead)
         self.quantisation = quantisation_of(dataset.attrs, self.patterns.dtype, path) if dequantise else Quantisation()
