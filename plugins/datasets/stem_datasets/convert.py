@@ -28,7 +28,7 @@ LEVEL = 4
     help="gzip is read by every program; bitshuffle-lz4 several times as fast, where the plugin is installed",
 )
 @click.option("--level", type=click.IntRange(0, 22), help=f"of gzip ({LEVEL}, at most 9) or zstd (3)")
-@click.option("--chunk-items", type=click.IntRange(1), help="patterns of a chunk; without it about a megabyte of them")
+@click.option("--chunk-items", type=click.IntRange(1), help="patterns of a chunk; else half a megabyte of them")
 @click.option("--force", is_flag=True, help="replace OUT where it exists")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON document")
 def convert(

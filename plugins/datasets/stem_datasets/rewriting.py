@@ -18,7 +18,7 @@ from stem_datasets.lookup import find
 from stem_datasets.stored import StoredArray
 from stemcore import UserError
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 19
 SLAB_BYTES = 1 << 29
 LEAST_BYTES = 1 << 18
 Box = tuple[slice, ...]
@@ -75,7 +75,7 @@ def rewrite(
         part: what to write.
         names: of the arrays.
         filters: arguments of ``create_dataset``; without any, storage is contiguous.
-        items: patterns of a chunk; ``None`` for about a megabyte.
+        items: patterns of a chunk; ``None`` for about half a megabyte.
         count: called with a number of patterns after they were written, and again after they were compared.
 
     Raises:
@@ -111,7 +111,8 @@ def rewrite(
 
 
 def chunks_for(shape: tuple[int, ...], itemsize: int, items: int | None = None) -> tuple[int, ...]:
-    """Chunks of whole patterns, about a megabyte of them, none across scan rows unless a row is shorter than that."""
+    """Chunks of whole patterns, about half a megabyte of them, none across scan rows unless rows are
+    shorter than that."""
     *lead, height, width = shape
     wanted = items or max(1, CHUNK_BYTES // (height * width * itemsize))
     if len(lead) == 1 or wanted < 2 * lead[1]:
