@@ -4,8 +4,8 @@
 
 Three cases: ``trivial``, a linear layer of 16 x 16 under ``mse`` with default settings (one thread: the cost of
 Python); ``quick-mse``, the model, optimizer, schedule and clipping of ``stem4d-quick`` under ``mse``, without
-augmentation; and ``quick``, that recipe as it is. The bare loop has the same model, optimizer, schedule and clipping,
-and calls the same augmentation, transforms and likelihood by hand; it logs nothing and looks for nothing.
+augmentation; and ``quick``, that recipe as it is. The bare loop has the same model, memory format, optimizer, schedule
+and clipping, and calls the same augmentation, transforms and likelihood by hand; it logs nothing and looks for nothing.
 
 The trainer is that of ``stem run``, with its callbacks, loggers and progress. Only the loader is left out: both loops
 take the same stored batches, read before, on the device (the loader has benchmarks of its own). Each epoch is a round
@@ -36,7 +36,7 @@ from stemcore.assemble import Parts, assemble
 from stemcore.data.fit import fit
 from stemcore.progress import Lines, Reporter
 from stemcore.trainer import Trainer
-from stemcore.trainer.engine import launch
+from stemcore.trainer.engine import channels_last, launch
 from stemcore.trainer.feed import loader_of
 from stemcore.trainer.optim import fuse
 
@@ -118,6 +118,8 @@ class Bare:
     def __init__(self, parts: Parts, model: Model, steps: int, device: torch.device) -> None:
         recipe = parts.recipe
         self.model = model.to(device)
+        self.layout = torch.channels_last if channels_last(parts) else torch.contiguous_format
+        self.model.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.optimizer = recipe.optimizer["default"].component.build(list(self.model.parameters()))
         fuse(self.optimizer, self.model)
         self.scheduler = recipe.scheduler.build(self.optimizer, steps) if recipe.scheduler is not None else None
@@ -137,7 +139,7 @@ class Bare:
             for augmentation in self.augmentations:
                 halves = augmentation({"input": x, "target": y}, self.generator)
                 x, y = halves["input"], halves["target"]
-            given = self.chain(x)
+            given = self.chain(x).contiguous(memory_format=self.layout)
             target = y if self.nll else given
         prediction = self.model(input=given)["prediction"]
         if self.nll:

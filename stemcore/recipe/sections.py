@@ -126,7 +126,7 @@ class TrainerConfig(Section):
     checkpoint: Checkpointing = Field(default=Checkpointing(), description="which states of the run are kept")
     log_every_n_steps: AtLeastOne = Field(50, description="steps between two logged training losses")
     val_every_n_epochs: AtLeastOne = Field(1, description="epochs between two validations")
-    compile: bool = Field(False, description="compile model and losses with torch.compile")
+    compile: bool = Field(False, description="compile model, losses and transforms with torch.compile")
     channels_last: Switch = Field("auto", description="the channels-last memory format; auto: where the backend gains")
     profile: bool = Field(False, description="write a profile of the first steps")
 

@@ -363,7 +363,7 @@ class Trainer:
         for group, optimizer, scheduler in zip(
             self.groups, training["optimizers"], training["schedulers"], strict=True
         ):
-            group.optimizer.load_state_dict(optimizer)
+            group.load_optimizer(optimizer)
             if group.scheduler is not None:
                 group.scheduler.load_state_dict(scheduler)
         self.fabric.strategy.precision.load_state_dict(training["precision"])

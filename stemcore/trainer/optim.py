@@ -35,6 +35,13 @@ class Group:
             for parameter in owned["params"]:
                 parameter.grad = None
 
+    def load_optimizer(self, state: dict[str, Any]) -> None:
+        """Takes back what ``optimizer.state_dict`` returned, perhaps on another device: which kernel updates the
+        parameters is decided anew in each process, and the steps taken lie where it wants them."""
+        for saved, mine in zip(state["param_groups"], self.optimizer.param_groups, strict=True):
+            saved.update({key: mine[key] for key in ("fused", "foreach") if key in mine})
+        self.optimizer.load_state_dict(state)
+
     def step_scheduler(self, interval: str, metrics: dict[str, float]) -> None:
         """Steps the scheduler if it goes by ``step`` or ``epoch``, whichever ``interval`` is."""
         scheduler = self.scheduler

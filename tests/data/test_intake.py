@@ -67,3 +67,18 @@ def test_quantised_integers_become_physical_values() -> None:
     expected = np.array([0, 13107, 65535]) / 65535 * 12.5 - 2.5
     assert out.dtype == torch.float32
     np.testing.assert_allclose(out.flatten().numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_values_that_were_checked_before_are_not_looked_at_again() -> None:
+    out = intake()(batch(), checked=True)
+    assert torch.equal(out["input"].nan_to_num(7.0), BAD.nan_to_num(7.0))
+    assert intake("clip")(batch(), checked=True)["input"].isfinite().all()  # what mends values still does
+
+
+def test_scaled_values_leave_what_is_stored_as_it_was() -> None:
+    for stored in (torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.uint8)):
+        before = stored.clone()
+        spec = FieldSpec("input", (1, 2, 2), dtype=str(stored.dtype)[6:], scale=0.1, offset=0.3)
+        out = intake("clip", spec)({"input": stored, "index": torch.tensor([0])})["input"]
+        assert torch.equal(stored, before)
+        assert torch.equal(out, before.float() * 0.1 + 0.3)

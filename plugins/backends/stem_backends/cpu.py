@@ -17,6 +17,8 @@ class CpuBackend(Backend):
     """
 
     priority: ClassVar[int] = 0
+    # Forward and backward pass take 0.78 and 0.94 of the time in stem4d's network (patterns of 64 x 64 and 128 x 128,
+    # one thread), 0.89 and 0.98 in that of stem4d-quick (64 x 64 and 32 x 32).
     channels_last: ClassVar[bool] = True
 
     @classmethod

@@ -51,7 +51,7 @@ DESCRIPTIONS = {
     "nesterov": "use Nesterov's momentum.",
     "amsgrad": "use the AMSGrad variant (Reddi et al. 2018).",
     "foreach": "update all tensors together; null lets PyTorch decide.",
-    "fused": "update in one kernel; null lets PyTorch decide.",
+    "fused": "update in one kernel; null: wherever PyTorch has one for the device.",
     "decoupled_weight_decay": "decouple weight decay from the gradient, as in AdamW.",
     "rho": "decay of the running mean of squared gradients.",
     "alpha": "smoothing (RMSprop) or the power of the averaging step (ASGD).",
