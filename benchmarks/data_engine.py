@@ -28,8 +28,8 @@ import h5py
 import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 import torch
+from data_files import BITSHUFFLE, GZIP, write
 
-from benchmarks.data_files import BITSHUFFLE, GZIP, write
 from stemcore.component.dataset import Dataset
 from stemcore.data.assembly import Scratch
 from stemcore.data.loader import Loader

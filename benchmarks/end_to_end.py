@@ -21,9 +21,9 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from data_files import GZIP, write
 from torch import Tensor
 
-from benchmarks.data_files import GZIP, write
 from stemcore import load_recipe
 from stemcore.assemble import assemble
 from stemcore.data.fit import fit

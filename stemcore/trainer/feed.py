@@ -12,7 +12,7 @@ from stemcore.component.dataset import Dataset
 from stemcore.data.cache import Cache, Room, place
 from stemcore.data.jobs import batch_count
 from stemcore.data.loader import Loader
-from stemcore.data.memory import free_memory
+from stemcore.data.memory import cores, free_memory
 from stemcore.data.order import Epoch, plan_epoch, restrict
 from stemcore.data.tensors import item_bytes
 from stemcore.errors import TrainingFailed
@@ -23,7 +23,7 @@ def loader_of(parts: Parts, fabric: Fabric, stop: Callable[[], bool] = lambda: F
     data = parts.recipe.data
     return Loader(
         fabric.device,
-        workers=None if data.num_workers == "auto" else data.num_workers,
+        workers=max(1, cores() // _on_this_machine(parts, fabric)) if data.num_workers == "auto" else data.num_workers,
         buffer_bytes=data.shuffle_buffer_mb * 1e6,
         pin=fabric.device.type == "cuda" if data.pin_memory == "auto" else bool(data.pin_memory),
         rank=fabric.global_rank,
@@ -38,10 +38,15 @@ def keep_in_memory(parts: Parts, fabric: Fabric) -> None:
 
     def cache_of(dataset: Dataset) -> Cache | None:
         room = Room(parts.backend.free_memory(device), free_memory())
-        where = place(parts.recipe.data.cache, dataset, device, room, sharers=fabric.world_size)
+        where = place(parts.recipe.data.cache, dataset, device, room, sharers=_on_this_machine(parts, fabric))
         return None if where is None else Cache(dataset, where)
 
     parts.sources = parts.sources.kept(cache_of)
+
+
+def _on_this_machine(parts: Parts, fabric: Fabric) -> int:
+    """Processes that share this machine's cores and memory."""
+    return max(1, fabric.world_size // parts.recipe.trainer.num_nodes)
 
 
 class Feed:

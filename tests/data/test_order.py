@@ -77,6 +77,28 @@ def test_a_batch_of_a_class_sorted_file_holds_every_class() -> None:
     assert expected < largest_share < 1.5 * expected
 
 
+@pytest.mark.parametrize("buffer_blocks", [8, 32, 128, 512])
+def test_neighbours_in_a_batch_are_as_far_apart_as_in_a_full_shuffle(buffer_blocks: int) -> None:
+    """Two random places of n are n / 3 apart on average; in the order of the file neighbours are one apart."""
+    items = 32_768
+    sequence = order(items, buffer_bytes=buffer_blocks * 16 * 100)
+    batches = sequence[: len(sequence) // 128 * 128].reshape(-1, 128)
+    assert np.abs(np.diff(batches, axis=1)).mean() / (items / 3) == pytest.approx(1, abs=0.03)
+
+
+def test_more_memory_means_fewer_items_of_one_block_in_a_batch() -> None:
+    def together(buffer_blocks: int) -> float:
+        sequence = order(32_768, buffer_bytes=buffer_blocks * 16 * 100)
+        batches = sequence[: len(sequence) // 128 * 128].reshape(-1, 128)
+        counts = [np.unique(batch // 16, return_counts=True)[1] for batch in batches]
+        return float(np.mean([c[c > 1].sum() / 128 for c in counts]))
+
+    found = [together(blocks) for blocks in (8, 128, 512, 2048)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 0.95
+    assert found[-1] < 0.15
+
+
 def test_blocks_are_cut_to_the_training_split() -> None:
     kept = restrict(blocks_of(50, 10), np.array([0, 3, 11, 49]))
     assert [k.tolist() for k in kept] == [[0, 3], [11], [49]]

@@ -104,6 +104,15 @@ def decoder_of(dataset: h5py.Dataset) -> Decoder | None:
     return None if compressors and decompress is None else Decoder(nbytes, item, codes, decompress)
 
 
+def missing_package(dataset: h5py.Dataset) -> str | None:
+    """The package that would decode a data set in threads and is not installed here."""
+    plist = dataset.id.get_create_plist()
+    codes = {int(plist.get_filter(number)[0]) for number in range(plist.get_nfilters())}
+    if codes & {*CODECS, FLETCHER32} and _codecs() is None:
+        return "imagecodecs"
+    return "bitshuffle" if BITSHUFFLE in codes and _bitshuffle_library() is None else None
+
+
 def unshuffle(planes: np.ndarray, item: int, out: np.ndarray) -> None:
     """Undoes HDF5's byte shuffle: first bytes of all values, then second bytes, ... (n * item,) to values in ``out``.
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from stem_datasets.companions import Companions
+from stem_datasets.filters import missing_package
 from stem_datasets.handles import Handles
 from stem_datasets.pathology import pathology
 from stem_datasets.quantisation import Quantisation, quantisation_of
@@ -19,6 +20,8 @@ from stem_datasets.stored import StoredArray
 from stemcore import UserError
 
 log = logging.getLogger("stemcore")
+
+LARGE_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,7 @@ class ScanFile:
     ) -> None:
         self.path, self.patterns = path, StoredArray(handles, path, names.patterns)
         dataset = handles.file(path)[names.patterns]
-        if trouble := pathology(dataset):
-            log.warning("%s: %s; faster: stem convert %s %s", path, trouble, path, path.with_stem(f"{path.stem}_fast"))
+        _advise(path, dataset)
         check_scan_shape(scan_shape, len(self.patterns), path)
         self.scan_shape = scan_shape or scan_shape_of(dataset, self.patterns.lead)
         self.quantisation = quantisation_of(dataset.attrs, self.patterns.dtype, path) if dequantise else Quantisation()
@@ -114,6 +116,14 @@ class ScanFile:
             raise UserError("none of its patterns can be read", where=str(self.path), hint="copy the file again")
         if self.dropped:
             log.warning("%s: left out %d of %d patterns, which cannot be read", self.path, len(bad), len(self.patterns))
+
+
+def _advise(path: Path, dataset: h5py.Dataset) -> None:
+    """Says what would make a large data set faster to read."""
+    if trouble := pathology(dataset):
+        log.warning("%s: %s; faster: stem convert %s %s", path, trouble, path, path.with_stem(f"{path.stem}_fast"))
+    if dataset.nbytes > LARGE_BYTES and (package := missing_package(dataset)):
+        log.warning("%s: '%s' would decode it in threads: pip install 'stemcore[fast]'", path, package)
 
 
 def scan_shape_of(dataset: h5py.Dataset, lead: tuple[int, ...]) -> tuple[int, ...] | None:

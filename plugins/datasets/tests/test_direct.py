@@ -10,8 +10,9 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from stem_datasets import direct, filters
+from stem_datasets import direct, filters, scan_file
 from stem_datasets.handles import Handles
+from stem_datasets.hdf5 import Hdf5
 from stem_datasets.stored import StoredArray
 
 from stemcore import UserError
@@ -143,6 +144,25 @@ def test_without_the_fast_decoders_the_values_are_the_same(write, counts, layout
     past_hdf5 = not any(word in layout for word in ("lzf", "zstd", "lz4", "blosc", "checksum"))
     assert (array._direct is not None) == past_hdf5  # gzip is also in Python's own library
     np.testing.assert_array_equal(rows_of(array, np.arange(40)), counts)
+
+
+@pytest.mark.parametrize(
+    ("layout", "package"),
+    [
+        ("shuffle, gzip", "imagecodecs"),
+        ("bitshuffle, lz4", "bitshuffle"),
+        ("checksum", "imagecodecs"),
+        ("blosc2", None),
+    ],
+)
+def test_a_decoder_that_is_missing_is_named(write, counts, layout, package, monkeypatch, caplog):
+    path = write(patterns=counts, options={**LAYOUTS, **ONLY_HDF5}[layout])
+    monkeypatch.setattr(filters, "_codecs", lambda: None)
+    monkeypatch.setattr(filters, "_bitshuffle_library", lambda: None)
+    monkeypatch.setattr(scan_file, "LARGE_BYTES", 100)
+    Hdf5(path=path)
+    assert ("pip install 'stemcore[fast]'" in caplog.text) == (package is not None)
+    assert package is None or f"'{package}' would decode it" in caplog.text
 
 
 @pytest.mark.parametrize("item", [1, 2, 4, 8])
