@@ -69,6 +69,13 @@ class Dataset(ABC):
         for name, values in self.read(indices).items():
             out[name][...] = values
 
+    def read_rows(self, indices: np.ndarray, out: Mapping[str, Sequence[np.ndarray]]) -> bool:
+        """As ``read_into``, each item to an array of its own (*shape); ``False``, with nothing read, if not.
+
+        Worth overriding where items are stored one by one: they then come to their batches without a stop.
+        """
+        return False
+
     def blocks(self) -> Sequence[np.ndarray]:
         """Arrays of indices that are cheap to read together; every item is in exactly one of them."""
         return np.array_split(np.arange(len(self)), max(1, -(-len(self) // BLOCK_ITEMS)))

@@ -47,6 +47,8 @@ class Assembly:
         self._plan, self._dataset, self._buffers = plan, dataset, buffers
         self._workers, self._most_open, self._stop = workers, max(1, most_open), stop
         self._as_stored = all(held_type(f.dtype) == np.dtype(f.dtype) for f in dataset.fields.values())
+        # Not asked again once it has said no.
+        self._by_rows = True
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._jobs = iter(plan.jobs)
@@ -153,6 +155,8 @@ class Assembly:
                 buffer = opened[piece.batch[0]]
                 rows = slice(buffer.start + piece.row[0], buffer.start + piece.row[-1] + 1)
                 out = {name: array[rows] for name, array in buffer.slab.arrays.items()}
+            elif self._as_stored and self._by_rows and self._read_rows(piece, opened):
+                continue
             else:
                 out = scratch.take(len(piece.indices))
             patiently(partial(self._dataset.read_into, piece.indices, out), self._dataset, self._closed)
@@ -163,6 +167,15 @@ class Assembly:
                 self._missing[number] -= count
             if self._missing.get(self._needed) == 0:
                 self._changed.notify_all()
+
+    def _read_rows(self, piece: Piece, opened: Mapping[int, Buffer]) -> bool:
+        """Reads each item straight to its row, if the data set does that."""
+        places = [(opened[n], opened[n].start + row) for n, row in zip(piece.batch, piece.row, strict=True)]
+        out = {name: [buffer.slab.arrays[name][row] for buffer, row in places] for name in self._dataset.fields}
+        done: list[bool] = []
+        patiently(lambda: done.append(self._dataset.read_rows(piece.indices, out)), self._dataset, self._closed)
+        self._by_rows = bool(done and done[-1])
+        return self._by_rows
 
 
 def _scatter(values: Mapping[str, np.ndarray], piece: Piece, opened: Mapping[int, Buffer]) -> None:

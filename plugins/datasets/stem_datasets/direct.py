@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stem_datasets.filters import Damaged, Decoder, decoder_of
 from stem_datasets.handles import Handles
 from stem_datasets.tiles import Grid, cells
 
+MOST_PIECES = 256
 TOGETHER_BYTES = 1 << 24
 """Most bytes that are read at once where chunks lie one behind the other."""
 
@@ -33,6 +35,18 @@ class Contiguous:
         self._handles, self._path, self._offset = handles, path, offset
         self._dtype, self._image = dataset.dtype, dataset.shape[-2:]
         self._row = math.prod(self._image) * self._dtype.itemsize
+
+    single = True
+    """Whether each row is stored by itself."""
+
+    def read_rows(self, rows: np.ndarray, out: Sequence[np.ndarray]) -> None:
+        """Reads ``rows`` (ascending, none twice), each into an array (height, width) of the stored type."""
+        starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+        with self._handles.descriptor(self._path) as file:
+            for first, last in pairwise(starts):
+                for low in range(first, last, MOST_PIECES):
+                    pieces = [row.reshape(-1).view(np.uint8) for row in out[low : min(low + MOST_PIECES, last)]]
+                    read_pieces_at(file, self._offset + int(rows[low]) * self._row, pieces)
 
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Reads ``rows`` (ascending, none twice) into ``out`` (len(rows), height, width)."""
@@ -82,6 +96,23 @@ class Chunked:
             for places, at, group in zip(groups, numbers.tolist(), range(len(groups)), strict=True):
                 for piece, number in enumerate(at):
                     self._one(raw[group * self._pieces + piece], number, piece, rows[places], places, out)
+
+    @property
+    def single(self) -> bool:
+        """Whether each row is stored by itself."""
+        return math.prod(self._chunk[:-2]) == 1 and self._chunk[-2:] == self._image
+
+    def read_rows(self, rows: np.ndarray, out: Sequence[np.ndarray]) -> None:
+        """Reads ``rows`` (ascending, none twice), each into an array (height, width) of the stored type."""
+        numbers = self._cell(rows)
+        spare = self._handles.scratch.take("spare", self._decoder.nbytes)
+        with self._handles.descriptor(self._path) as file:
+            for raw, number, row in zip(self._raw(file, numbers), numbers.tolist(), out, strict=True):
+                if raw is None:
+                    row[...] = self._fill
+                else:
+                    target = row.reshape(-1).view(np.uint8)
+                    self._decoder.decode(raw, int(self._table.skipped[number]), target, spare)
 
     def _cell(self, rows: np.ndarray) -> np.ndarray:
         """The cell of the scan that each row lies in, by its row-major number."""
@@ -163,6 +194,15 @@ def direct_reader(handles: Handles, path: Path, dataset: h5py.Dataset) -> Contig
         return None
     table = chunk_table(dataset)
     return Chunked(handles, path, dataset, decoder, table) if _lies_there(handles, path, dataset, table) else None
+
+
+def read_pieces_at(file: int, offset: int, pieces: list[np.ndarray]) -> None:
+    """Fills arrays (n,), uint8, one behind the other, from byte ``offset`` of a file. Raises as :func:`read_at`."""
+    total = sum(len(piece) for piece in pieces)
+    if os.preadv(file, pieces, offset) != total:  # type: ignore[arg-type]
+        for piece in pieces:  # the system gave less than was asked for: again, piece by piece
+            read_at(file, offset, piece)
+            offset += len(piece)
 
 
 def read_at(file: int, offset: int, out: np.ndarray) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,11 @@ class ScanFile:
             out["label"][:] = self._labels[rows]
         if self._expected is not None:
             _read_expected(*self._expected, rows, out["expected"][:, 0])
+
+    def read_rows(self, items: np.ndarray, out: Sequence[np.ndarray]) -> bool:
+        """Reads ``items`` (ascending, none twice), each into an array (1, height, width), if they are stored one by
+        one."""
+        return self.patterns.read_rows(self.rows[items], [row[0] for row in out])
 
     def _drop_unreadable(self) -> None:
         bad = self.patterns.unreadable()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class StoredArray:
         self.shape: tuple[int, ...] = dataset.shape
         self.lead, self.image = dataset.shape[:-2], dataset.shape[-2:]
         self.dtype: np.dtype = dataset.dtype.newbyteorder("=")
+        self._native = dataset.dtype.isnative and dataset.dtype.kind != "b"
         self.item_bytes = math.prod(self.image) * self.dtype.itemsize
         stored_chunk: Grid | None = dataset.chunks
         self.chunk: Grid | None = None if stored_chunk is None else stored_chunk[:-2]
@@ -89,6 +90,23 @@ class StoredArray:
             self._direct.read(rows, out)
         except Damaged:
             self._read_directly_by_chunk(rows, out)
+
+    def read_rows(self, rows: np.ndarray, out: Sequence[np.ndarray]) -> bool:
+        """Reads ``rows`` (ascending, none twice), each into an array (height, width) of its own, in the stored type;
+        ``False``, with nothing read, where rows are not stored one by one.
+
+        Raises:
+            UserError: naming the first pattern that cannot be read.
+        """
+        direct = self._direct
+        if not isinstance(direct, Chunked | Contiguous) or not direct.single or not self._native:
+            return False
+        try:
+            direct.read_rows(rows, out)
+        except Damaged:
+            self._read_directly_by_chunk(rows, np.empty((len(rows), *self.image), self.dtype))
+            raise
+        return True
 
     def unreadable(self) -> np.ndarray:
         """The rows whose storage cannot be decoded, found by decoding everything once."""

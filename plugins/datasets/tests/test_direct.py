@@ -71,6 +71,16 @@ def test_every_layout_is_read_past_hdf5_with_the_same_values(write, counts, layo
         np.testing.assert_array_equal(rows_of(array, rows), values[rows])
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_items_stored_one_by_one_are_read_to_rows_anywhere(write, counts, layout):
+    array = stored(write(patterns=counts, options=LAYOUTS[layout]))
+    for rows in SOME:
+        out = [np.full((12, 10), 77, np.uint16) for _ in rows]
+        taken = array.read_rows(rows, out)
+        assert taken == (array._direct is not None and layout in ("contiguous", "bitshuffle, lz4"))
+        np.testing.assert_array_equal(np.stack(out), counts[rows] if taken else np.full((len(rows), 12, 10), 77))
+
+
 @pytest.mark.parametrize("layout", ONLY_HDF5)
 def test_other_filters_are_left_to_hdf5(write, counts, layout):
     try:
@@ -241,6 +251,9 @@ def test_a_file_truncated_while_it_is_read_is_called_so(write, counts, layout):
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(UserError, match=r"pattern \d+.*cannot be read: the file ends at byte .*truncated"):
         rows_of(array, np.arange(40))
+    if layout == "contiguous":
+        with pytest.raises(UserError, match=r"pattern \d+.*truncated"):
+            array.read_rows(np.arange(40), list(np.empty((40, 12, 10), np.uint16)))
 
 
 def test_an_error_of_the_system_is_passed_on_as_what_it_is(write, counts, monkeypatch):

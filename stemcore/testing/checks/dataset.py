@@ -107,8 +107,8 @@ def check_reads_any_indices(subject: Subject) -> None:
 
 @promise("dataset")
 def check_reads_into_memory(subject: Subject) -> None:
-    """``read_into`` leaves in the arrays that it is given what ``read`` returns, whatever was in them: batches are read
-    into memory that was used before."""
+    """``read_into`` leaves in the arrays that it is given what ``read`` returns, whatever was in them, and so does
+    ``read_rows`` where it does not decline: batches are read into memory that was used before."""
     with opened(subject) as dataset:
         items = some_items(dataset)
         expected = one_by_one(dataset, items)
@@ -119,6 +119,10 @@ def check_reads_into_memory(subject: Subject) -> None:
             except Exception as error:
                 raise Broken(f"read_into of {what} raised {cause_of(error)}") from error
             ensure_alike(dataset, out, asked, expected, f"{what} into memory")
+            rows = {name: [np.full_like(value, 1) for value in values] for name, values in out.items()}
+            if dataset.read_rows(asked, rows):
+                read = {name: np.stack(values) for name, values in rows.items()}
+                ensure_alike(dataset, read, asked, expected, f"{what} into rows")
 
 
 @promise("dataset")

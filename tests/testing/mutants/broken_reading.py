@@ -91,6 +91,14 @@ class HalfInto(Frames):
         out["input"][...] = super().read(indices)["input"]
 
 
+class RowsOfOthers(Frames):
+    def read_rows(self, indices, out):
+        for name, values in self.read(np.sort(indices)).items():
+            for row, value in zip(out[name], values, strict=True):
+                row[...] = value
+        return True
+
+
 class IntoItsOwn(Frames):
     def read_into(self, indices, out):
         return self.read(np.sort(indices), out)

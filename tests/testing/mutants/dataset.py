@@ -100,6 +100,7 @@ BROKEN = [
     ("check_reads_any_indices", reading.Swapped, "read of items in no order, some of them twice: 'input' of item"),
     ("check_reads_any_indices", reading.BytesOfIndices, "read of items by int32 indices raised ValueError"),
     ("check_reads_into_memory", reading.HalfInto, "read of items into memory: 'mask' of item"),
+    ("check_reads_into_memory", reading.RowsOfOthers, "read of items in falling order into rows: '[a-z]*' of item"),
     ("check_reads_into_memory", reading.IntoItsOwn, r"read_into of items raised TypeError"),
     ("check_leaves_indices_alone", reading.SortsIndices, r"was given the indices \[29 29 27.* and left \[0 0 1"),
     ("check_results_are_its_own", reading.OneBuffer, "read of items, kept while others were read: 'input' of item 0"),
