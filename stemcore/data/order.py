@@ -58,7 +58,7 @@ class Epoch:
     def share(self, rank: int, world: int) -> np.ndarray:
         """The items of one process among ``world``, in the order in which it gets them."""
         lanes = [np.concatenate([w.indices[w.order] for w in lane]) for lane in self.lanes[rank::world]]
-        return np.stack(lanes, axis=1).reshape(-1)
+        return np.stack(lanes, axis=1).reshape(-1).astype(np.int64, copy=False)
 
 
 def restrict(blocks: Sequence[np.ndarray], indices: np.ndarray) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -49,6 +50,20 @@ def _on_this_machine(parts: Parts, fabric: Fabric) -> int:
     return max(1, fabric.world_size // parts.recipe.trainer.num_nodes)
 
 
+def _stamps(dataset: Dataset) -> dict[Path, tuple[int, int] | None]:
+    """Size and time of change of each file, ``None`` for one that is gone: what can be asked of thousands of files
+    before every epoch."""
+    found: dict[Path, tuple[int, int] | None] = {}
+    for path in dataset.files:
+        try:
+            state = path.stat()
+        except OSError:
+            found[path] = None
+        else:
+            found[path] = (state.st_size, state.st_mtime_ns)
+    return found
+
+
 class Feed:
     """Reads this process's training batches, ahead of the device, in an order that seed and epoch decide.
 
@@ -65,7 +80,7 @@ class Feed:
         self.data, self.seed, self.source = parts.recipe.data, parts.recipe.seed, parts.sources.train
         self.loader = loader_of(parts, fabric, stop)
         self.blocks = restrict(self.source.dataset.blocks(), self.source.indices)
-        self.fingerprint = self.source.dataset.fingerprint()
+        self.stamps = _stamps(self.source.dataset)
         # A sampler may choose more items in one epoch than in another: all are cut to the shortest, so that schedules
         # and accumulation windows know where an epoch ends.
         epochs = range(parts.recipe.trainer.max_epochs if self.data.sampler is not None else 1)
@@ -78,9 +93,9 @@ class Feed:
         Raises:
             TrainingFailed: if the files are no longer those that the run began with.
         """
-        dataset = self.source.dataset
-        if dataset.fingerprint() != self.fingerprint:
-            files = ", ".join(str(file) for file in dataset.files)
+        changed = [path for path, stamp in _stamps(self.source.dataset).items() if stamp != self.stamps.get(path)]
+        if changed:
+            files = ", ".join(map(str, changed))
             raise TrainingFailed(f"{files}: has changed since the run was started; put the file back to go on")
         return self.loader.epoch(
             self.source,
