@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stemcore.component.callback import Callback as Callback
     from stemcore.component.callback import State as State
     from stemcore.component.command import Command as Command
+    from stemcore.component.command import reporter as reporter
     from stemcore.component.dataset import Dataset as Dataset
     from stemcore.component.fields import DataSpec as DataSpec
     from stemcore.component.fields import FieldSpec as FieldSpec
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from stemcore.component.transform import Transform as Transform
     from stemcore.component.weight_schedule import WeightSchedule as WeightSchedule
     from stemcore.errors import UserError as UserError
+    from stemcore.files import write_atomically as write_atomically
     from stemcore.hookspecs import API_VERSION as API_VERSION
     from stemcore.hookspecs import hookimpl as hookimpl
     from stemcore.plugins.deprecation import StemDeprecationWarning as StemDeprecationWarning
@@ -57,7 +59,9 @@ _HOME = {
     "Logger": "stemcore.component.logger",
     "WeightSchedule": "stemcore.component.weight_schedule",
     "Command": "stemcore.component.command",
+    "reporter": "stemcore.component.command",
     "UserError": "stemcore.errors",
+    "write_atomically": "stemcore.files",
     "StemDeprecationWarning": "stemcore.plugins.deprecation",
     "Recipe": "stemcore.recipe",
     "load_recipe": "stemcore.recipe",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from stemcore.progress import Reporter, reporter
+from stemcore.component.command import QUIET, reporter
+from stemcore.component.command import is_first_process as is_first_process
 
-_QUIET = "stemcore.quiet"
+progress = reporter
+"""The verbs of the core report as those of plugins do."""
 
 
 def common(command: click.Command) -> click.Command:
@@ -31,17 +31,4 @@ def common(command: click.Command) -> click.Command:
 
 def _be_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        ctx.meta[_QUIET] = True
-
-
-def progress() -> Reporter:
-    """The reporter for the verb that runs: silent if ``--quiet``, and in all processes of a job but the first."""
-    return reporter(quiet=click.get_current_context().meta.get(_QUIET, False) or not is_first_process())
-
-
-def is_first_process() -> bool:
-    """Whether this is the process of a distributed job that speaks for all (torchrun, SLURM, Lightning Fabric)."""
-    for job_wide in ("RANK", "SLURM_PROCID"):
-        if job_wide in os.environ:
-            return os.environ[job_wide] == "0"
-    return all(os.environ.get(name, "0") == "0" for name in ("NODE_RANK", "LOCAL_RANK"))
+        ctx.meta[QUIET] = True

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
+
+from stemcore.progress import Reporter
+from stemcore.progress import reporter as reporter_of_stderr
 
 CORE_VERBS = ("run", "validate", "recipes", "plugins", "schema", "encode", "reconstruct", "evaluate", "new")
 """The verbs of the core, which a plugin cannot replace."""
@@ -11,3 +16,22 @@ CORE_VERBS = ("run", "validate", "recipes", "plugins", "schema", "encode", "reco
 class Command(click.Command):
     """A click command: ``@click.command(cls=Command)``. A ``UserError`` that it raises becomes one line per problem
     and exit code 2, as everywhere. Import torch inside the function: ``stem --help`` stays fast."""
+
+
+QUIET = "stemcore.quiet"
+"""Where the context of a verb says that ``-q`` was given."""
+
+
+def reporter() -> Reporter:
+    """The reporter of the verb that runs: silent under ``-q``, and in all processes of a job but the first."""
+    context = click.get_current_context(silent=True)
+    quiet = context is not None and context.meta.get(QUIET, False)
+    return reporter_of_stderr(quiet=quiet or not is_first_process())
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a distributed job that speaks for all (torchrun, SLURM, Lightning Fabric)."""
+    for job_wide in ("RANK", "SLURM_PROCID"):
+        if job_wide in os.environ:
+            return os.environ[job_wide] == "0"
+    return all(os.environ.get(name, "0") == "0" for name in ("NODE_RANK", "LOCAL_RANK"))
