@@ -16,10 +16,17 @@ def stem_datasets() -> dict[str, str]:
 
 
 @hookimpl
+def stem_commands() -> dict[str, str]:
+    """A verb that rewrites files which are slow to read."""
+    return {"convert": "stem_datasets.convert:convert"}
+
+
+@hookimpl
 def stem_examples() -> dict[str, str]:
     """Small files of each layout, for contract checks."""
     return {
         "dataset/hdf5": "stem_datasets.examples:hdf5",
         "dataset/tensor": "stem_datasets.examples:tensor",
         "dataset/sample": "stem_datasets.examples:sample",
+        "command/convert": "stem_datasets.examples:convert",
     }
