@@ -88,8 +88,11 @@ def _copy_attributes(source: Node, target: Node) -> None:
         stored = source.attrs.get_id(name)
         if name in SCALES or h5py.check_ref_dtype(stored.dtype) is not None:
             continue
-        h5py.h5a.create(target.id, name.encode(), stored.get_type().copy(), stored.get_space())
         value = source.attrs[name]
+        if stored.dtype.subdtype is not None:
+            target.attrs.create(name, value, shape=value.shape, dtype=stored.dtype)
+            continue
+        h5py.h5a.create(target.id, name.encode(), stored.get_type().copy(), stored.get_space())
         if not isinstance(value, h5py.Empty):
             target.attrs.modify(name, value)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -60,7 +60,10 @@ def _write(source: Path, part: Path, plans: Sequence[Plan], encoding: Encoding) 
             plan = plan_of.get(identity(dataset))
             return None if plan is None else _empty_like(dataset, plan, into, name, encoding)
 
-        with h5py.File(part, "w", locking="best-effort", userblock_size=block, track_order=ordered) as new:
+        # With chunks in its cache that cannot be written, as on a full disk, HDF5 takes the process down with it.
+        with h5py.File(
+            part, "w", locking="best-effort", rdcc_nbytes=0, userblock_size=block, track_order=ordered
+        ) as new:
             places = carry_over(old, new, create)
             with reporter().task("patterns written", sum(plan.items for plan in plans)) as task:
                 sums = []
@@ -150,8 +153,8 @@ def _failures_named(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        number = getattr(error, "errno", None)
-        reason = os.strerror(number) if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT) else _first_line(error)
+        number = re.search(r"errno = (\d+)", str(error))
+        reason = os.strerror(int(number[1])) if number else _first_line(error)
         raise ConversionFailed(f"{out} cannot be written: {reason}") from error
 
 
