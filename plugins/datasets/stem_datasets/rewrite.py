@@ -43,7 +43,10 @@ def rewrite(source: Path, out: Path, plans: Sequence[Plan], encoding: Encoding) 
         with _failures_named(out):
             sums = _write(source, part, plans, encoding)
             _forget_cached(part)
-            _verify(part, out, plans, sums)
+            try:
+                _verify(part, out, plans, sums)
+            except UserError as error:
+                raise ConversionFailed(f"{out} cannot be read back: {error}") from error
         if _state(source) != before:
             raise ConversionFailed(f"{source} was changed while it was read; {out} is not written")
 
