@@ -109,7 +109,8 @@ def command_line() -> str:
         "`-q`, `--quiet` (show no progress) and `--help`.\n",
     ]
     with stem.make_context("stem", [], resilient_parsing=True) as above:
-        for name in VERBS:
+        ours = [entry.name for entry in catalogue().of_kind("command") if entry.distribution == "stemcore"]
+        for name in [*VERBS, *ours]:
             parts.append(_verb(stem.get_command(above, name), name, above))
     return "\n".join(parts)
 

@@ -38,7 +38,7 @@ def stem(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-common(stem)
+stem = common(stem)
 
 
 def execute(args: Sequence[str]) -> int:

@@ -73,7 +73,7 @@ def stem_recipes():
 """,
     "lab_verbs/measure.py": """
 import click
-from stemcore import Command, UserError
+from stemcore import Command, UserError, reporter
 
 @click.command(cls=Command)
 @click.argument("what")
@@ -85,6 +85,9 @@ def measure(what):
         raise RuntimeError("out of\\nluck")
     if what == "interrupt":
         raise KeyboardInterrupt
+    if what == "slowly":
+        with reporter().task("things", 2) as task:
+            task.advance(2)
     print(f"measured {what}")
 
 @click.command()

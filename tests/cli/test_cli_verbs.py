@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
+import stemcore
 from stemcore.cli.main import execute
 from stemcore.plugins.catalogue import catalogue
+from stemcore.progress import Lines
 
 
 @pytest.mark.parametrize("name", ["measure", "lab/measure"])
@@ -25,6 +29,31 @@ def test_plugin_verb_takes_the_common_options(lab, capsys):
     assert execute(["-q", "measure", "height", "--quiet", "--debug"]) == 0
     assert execute(["measure", "--help"]) == 0
     assert "Show tracebacks." in capsys.readouterr().out
+    verb = import_module("lab_verbs.measure").measure
+    assert [p.name for p in verb.params] == ["what"], "the plugin's own command was changed"
+
+
+@pytest.mark.parametrize(
+    ("args", "variables", "said"),
+    [
+        ([], {}, "things: 0/2, started\nthings: 2/2 in "),
+        (["-q"], {}, ""),
+        ([], {"RANK": "1"}, ""),
+        ([], {"RANK": "0", "LOCAL_RANK": "1"}, "things: 0/2, started\n"),
+    ],
+)
+def test_plugin_verb_reports_progress_as_the_core_does(lab, monkeypatch, args, variables, said, capsys):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert execute([*args, "measure", "slowly"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "measured slowly\n"
+    assert shown.err.startswith(said)
+    assert bool(shown.err) == bool(said)
+
+
+def test_reporter_outside_of_a_verb_is_that_of_stderr():
+    assert type(stemcore.reporter()) is Lines
 
 
 def test_core_verb_is_not_replaced(lab, capsys):

@@ -52,7 +52,9 @@ def ask(answer: Answer) -> Ask:
 
 
 def test_verbs_and_their_help(answer: Answer) -> None:
-    assert answer("stem ") == {name: ("plain", about) for name, (_, about) in VERBS.items()}
+    offered = answer("stem ")
+    assert {name: offered[name] for name in VERBS} == {name: ("plain", about) for name, (_, about) in VERBS.items()}
+    assert offered["convert"] == ("plain", "From plugin 'datasets' (stemcore).")
     assert list(answer("stem re")) == ["recipes", "reconstruct"]
     assert list(answer("stem recipes ")) == ["copy", "list", "show"]
 

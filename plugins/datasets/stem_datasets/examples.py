@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import torch
 
-from stemcore.testing import DatasetExample
+from stemcore.testing import CommandExample, DatasetExample
 
 SCAN = (6, 7)
 IMAGE = (10, 12)
@@ -56,6 +56,16 @@ def sample(folder: Path) -> DatasetExample:
     """What its file lacks is refused."""
     return DatasetExample(
         broken={"labels that are not there": {"labels": "grain"}, "a truth without its patterns": {"expected": None}}
+    )
+
+
+def convert(folder: Path) -> CommandExample:
+    """A small scan to rewrite; what is already there, or is not, is refused."""
+    path = _written(folder / "slow.h5", {"patterns": _counts(9)}, chunks=(9, 5, 4))["path"]
+    out = str(folder / "fast.h5")
+    return CommandExample(
+        arguments=(path, out, "--dataset", "patterns", "--force"),
+        wrong=((path, path, "--force"), (path, str(folder / "none" / "fast.h5")), (str(folder / "none.h5"), out)),
     )
 
 

@@ -17,7 +17,7 @@ def stem_datasets() -> dict[str, str]:
 
 @hookimpl
 def stem_commands() -> dict[str, str]:
-    """``stem convert``."""
+    """A verb that rewrites files which are slow to read."""
     return {"convert": "stem_datasets.convert:convert"}
 
 
@@ -28,4 +28,5 @@ def stem_examples() -> dict[str, str]:
         "dataset/hdf5": "stem_datasets.examples:hdf5",
         "dataset/tensor": "stem_datasets.examples:tensor",
         "dataset/sample": "stem_datasets.examples:sample",
+        "command/convert": "stem_datasets.examples:convert",
     }

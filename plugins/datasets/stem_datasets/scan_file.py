@@ -126,7 +126,7 @@ class ScanFile:
 def _advise(path: Path, dataset: h5py.Dataset) -> None:
     """Says what would make a large data set faster to read."""
     if trouble := pathology(dataset):
-        log.warning("%s: %s; faster: stem convert %s %s", path, trouble, path, path.with_stem(f"{path.stem}_fast"))
+        log.warning("%s: %s", path, trouble)
     if dataset.nbytes > LARGE_BYTES and (package := missing_package(dataset)):
         log.warning("%s: '%s' would decode it in threads: pip install 'stemcore[fast]'", path, package)
 

@@ -1,213 +1,319 @@
-"""``stem convert``: the same values in other chunks, and nothing half-written."""
-
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 
-import click
 import h5py
-import hdf5plugin
+import hdf5plugin  # noqa: F401  importing it registers the filters
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from stem_datasets import rewriting
-from stem_datasets.convert import convert
-from stem_datasets.pathology import pathology
+from stem_datasets.encoding import LEVELS, Encoding, encoding
+from stem_datasets.plan import planned
+from stem_datasets.rewrite import ConversionFailed, rewrite
 
-from stemcore import UserError
-
-SCAN = np.random.default_rng(0).poisson(2.0, (8, 10, 64, 64)).astype(np.uint16)
+from stemcore.cli.main import execute
 
 
-def converted(*arguments):
-    """Runs the verb and hands on what it raises."""
-    return CliRunner().invoke(convert, [str(a) for a in arguments], catch_exceptions=False, standalone_mode=False)
+@pytest.fixture
+def scan():
+    """Counts (6, 7, 32, 24) of a scan with a spot that moves."""
+    return np.random.default_rng(1).poisson(2.0, (6, 7, 32, 24)).astype(np.uint16)
 
 
-def read(path, name="patterns"):
+@pytest.fixture
+def convert(tmp_path, capsys):
+    """Types ``stem convert``; the exit code, stdout and stderr."""
+
+    def convert(*arguments):
+        code = execute(["convert", *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return convert
+
+
+def stored(path, name="patterns"):
     with h5py.File(path) as file:
-        return file[name][()], file[name].chunks, file[name].compression
+        return file[name][()], file[name].chunks
 
 
-@pytest.mark.parametrize("dtype", ["uint16", ">u2", "float32", "bool"])
-@pytest.mark.parametrize("chunks", [None, (8, 10, 64, 64), (3, 4, 32, 16), (1, 1, 64, 64), (5, 10, 64, 7)])
-def test_values_are_the_same_in_other_chunks(write, tmp_path, chunks, dtype):
-    scan = (SCAN > 2 if dtype == "bool" else SCAN).astype(dtype)
-    source = write(patterns=scan, options={"chunks": chunks})
-    before = source.read_bytes()
-    result = converted(source, tmp_path / "fast.h5")
-    values, new, compression = read(tmp_path / "fast.h5")
-    np.testing.assert_array_equal(values, scan)
-    assert values.dtype == scan.dtype
-    assert new[-2:] == (64, 64)
-    assert compression == "gzip"
-    assert source.read_bytes() == before
-    assert "verified" in result.stdout
+LAYOUTS = {
+    "auto": True,
+    "quarters": (3, 4, 16, 12),
+    "hyperspy": (4, 4, 32, 24),
+    "one row": (1, 1, 1, 24),
+    "whole scan": (6, 7, 32, 24),
+    "contiguous": None,
+}
 
 
-@pytest.mark.parametrize("compression", ["bitshuffle-lz4", "zstd", "lz4", "none"])
-def test_every_compression_is_read_back(write, tmp_path, compression):
-    source = write(patterns=SCAN, options={"chunks": (8, 10, 8, 8), "compression": "gzip"})
-    result = converted(source, tmp_path / "fast.h5", "--compression", compression, "--json")
-    said = json.loads(result.stdout)
-    values, chunks, _ = read(tmp_path / "fast.h5")
-    np.testing.assert_array_equal(values, SCAN)
-    assert (chunks is None) == (compression == "none")
-    assert said["verified"] is True
-    assert said["arrays"][0]["before"] == [8, 10, 8, 8]
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [">u2", "f4"])
+def test_values_are_the_same_from_any_layout(convert, write, tmp_path, scan, layout, dtype):
+    path = write(patterns=scan.astype(dtype), options={"chunks": LAYOUTS[layout]})
+    before = path.read_bytes()
+    assert convert(path, tmp_path / "out.h5", "--dataset", "patterns")[0] == 0
+    values, chunks = stored(tmp_path / "out.h5")
+    assert values.dtype == np.dtype(dtype)
+    assert values.tobytes() == scan.astype(dtype).tobytes()
+    assert chunks == (2, 7, 32, 24)
+    assert path.read_bytes() == before
 
 
-def test_everything_else_is_carried_over(tmp_path):
-    source = tmp_path / "scan.h5"
-    with h5py.File(source, "w") as file:
-        file.attrs["operator"] = "Ruska"
-        data = file.create_dataset("entry/data/patterns", data=SCAN, chunks=(8, 10, 4, 64), fillvalue=7)
-        data.attrs["scale_factor"] = 0.5
-        file["entry"].attrs["NX_class"] = "NXentry"
-        file["entry/labels"] = np.arange(80).reshape(8, 10)
-        file["entry/small"] = SCAN[:1, :2]
-        file["shortcut"] = h5py.SoftLink("/entry/labels")
-        file["outside"] = h5py.ExternalLink("other.h5", "/x")
-    converted(source, tmp_path / "fast.h5")
-    with h5py.File(tmp_path / "fast.h5") as file:
-        np.testing.assert_array_equal(file["entry/data/patterns"][()], SCAN)
-        assert file["entry/data/patterns"].attrs["scale_factor"] == 0.5
-        assert file["entry/data/patterns"].fillvalue == 7
-        assert file.attrs["operator"] == "Ruska"
-        assert file["entry"].attrs["NX_class"] == "NXentry"
-        np.testing.assert_array_equal(file["shortcut"][()], np.arange(80).reshape(8, 10))
-        assert file["entry/small"].shape == (1, 2, 64, 64)
-        assert file.get("outside", getlink=True).filename == "other.h5"
+@pytest.mark.parametrize("compression", LEVELS)
+def test_each_compression(convert, write, tmp_path, scan, compression):
+    path = write(patterns=scan.reshape(-1, 32, 24))
+    assert convert(path, tmp_path / "out.h5", "--dataset", "patterns", "--compression", compression)[0] == 0
+    values, chunks = stored(tmp_path / "out.h5")
+    np.testing.assert_array_equal(values, scan.reshape(-1, 32, 24))
+    assert chunks == (None if compression == "none" else (14, 32, 24))
 
 
-@pytest.mark.parametrize(
-    ("shape", "chunk"),
-    [
-        ((256, 256, 128, 128), (32, 32, 128, 128)),
-        ((64, 64, 256, 256), (64, 64, 16, 16)),
-        ((100_000, 128, 128), (16, 128, 128)),
-        ((50, 70, 64, 64), (7, 9, 64, 64)),
-    ],
-)
-def test_each_chunk_is_decoded_once_and_memory_is_bounded(shape, chunk):
-    """A chunk that lay in two slabs would be decoded twice."""
-    after = rewriting.chunks_for(shape, 2)
-    boxes = list(rewriting.slabs(shape, chunk, 2, after))
-    touched = {}
-    for box in boxes:
-        cells = [range(part.start // c, -(-part.stop // c)) for part, c in zip(box, chunk, strict=False)]
-        for cell in np.stack(np.meshgrid(*cells, indexing="ij"), -1).reshape(-1, len(cells)).tolist():
-            touched[tuple(cell)] = touched.get(tuple(cell), 0) + 1
-    assert set(touched.values()) == {1}
-    assert len(touched) == np.prod([-(-n // c) for n, c in zip(shape[:-2], chunk, strict=False)])
-    items = [np.prod([part.stop - part.start for part in box]) for box in boxes]
-    assert sum(items) == np.prod(shape[:-2])
-    assert max(items) * shape[-1] * shape[-2] * 2 <= rewriting.SLAB_BYTES
+@pytest.mark.parametrize("dtype", ["?", "u1", ">i4", "f2", ">f8"])
+def test_each_type(convert, write, tmp_path, scan, dtype):
+    values = scan.astype(dtype)
+    if values.dtype.kind == "f":
+        values[0, 0, 0, :3] = np.nan, np.inf, -0.0
+    path = write(patterns=values)
+    assert convert(path, tmp_path / "out.h5", "--dataset", "patterns")[0] == 0
+    assert stored(tmp_path / "out.h5")[0].dtype == values.dtype
+    assert stored(tmp_path / "out.h5")[0].tobytes() == values.tobytes()
 
 
-@pytest.mark.parametrize(
-    ("shape", "items", "chunks"),
-    [
-        ((4096, 128, 128), None, (16, 128, 128)),
-        ((64, 64, 256, 256), None, (1, 4, 256, 256)),
-        ((64, 50, 128, 128), None, (1, 13, 128, 128)),
-        ((256, 256, 4, 4), None, (64, 256, 4, 4)),
-        ((4096, 2048, 2048), None, (1, 2048, 2048)),
-        ((4096, 128, 128), 50, (50, 128, 128)),
-    ],
-)
-def test_chunks_are_about_half_a_megabyte_of_whole_patterns_along_a_scan_row(shape, items, chunks):
-    assert rewriting.chunks_for(shape, 2, items) == chunks
+def test_all_else_is_carried_over(convert, write, tmp_path, scan):
+    path = write(attrs={"dose": 2e4}, patterns=scan, calibration__k=np.arange(4.0), labels=np.arange(42))
+    with h5py.File(path, "r+") as file:
+        file["patterns"].attrs.update({"scale_factor": 0.5, "unit": "counts"})
+        file["calibration/k"].make_scale("k")
+        file["signal"] = h5py.SoftLink("/patterns")
+        file.create_dataset("growing", data=scan, maxshape=(None, 7, 32, 24), fillvalue=7, chunks=(1, 1, 32, 24))
+    arguments = ("--dataset", "signal", "--dataset", "growing", "--chunk-items", 3)
+    assert convert(path, tmp_path / "out.h5", *arguments)[0] == 0
+    with h5py.File(tmp_path / "out.h5") as out:
+        assert dict(out.attrs) == {"dose": 2e4}
+        assert dict(out["patterns"].attrs) == {"scale_factor": 0.5, "unit": "counts"}
+        assert out["signal"] == out["patterns"]
+        assert out["patterns"].chunks == out["growing"].chunks == (1, 3, 32, 24)
+        assert out["growing"].maxshape == (None, 7, 32, 24)
+        assert out["growing"].fillvalue == 7
+        assert out["calibration/k"].is_scale
+        np.testing.assert_array_equal(out["labels"], np.arange(42))
 
 
-# ------------------------------------------------------------------------------------------------- refusals
-
-
-def test_what_cannot_be_done_is_said_before_anything_is_written(write, tmp_path):
-    source = write(patterns=SCAN, labels=np.arange(3))
-    (tmp_path / "there.h5").write_text("mine")
-    (tmp_path / "same.h5").symlink_to(source)
-    cases = {
-        (source, tmp_path / "there.h5"): "is there already; give another name, or --force",
-        (source, source): "OUT is the file that is read",
-        (source, tmp_path / "same.h5", "--force"): "OUT is the file that is read",
-        (source, tmp_path / "none" / "fast.h5"): "no such folder",
-        (tmp_path / "absent.h5", tmp_path / "fast.h5"): "absent.h5",
-        (source, tmp_path / "fast.h5", "--dataset", "pattern"): "did you mean 'patterns'",
-        (source, tmp_path / "fast.h5", "--dataset", "labels"): r"'labels' has shape \(3,\)",
-        (write("tiny.h5", labels=np.arange(3)), tmp_path / "fast.h5"): "no array of patterns in it; name one",
+def test_what_is_large_or_badly_chunked_is_rewritten(convert, tmp_path):
+    shapes = {
+        "large": ((64, 64, 128), (64, 64, 128)),
+        "bad": ((2000, 16, 24), (100, 4, 24)),
+        "small": ((4, 8, 8), (2, 8, 8)),
+        "flat": ((4096, 256), (256, 256)),
     }
-    before = sorted(path.name for path in tmp_path.iterdir())
-    for arguments, says in cases.items():
-        with pytest.raises(UserError, match=says):
-            converted(*arguments)
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        for name, (shape, chunks) in shapes.items():
+            file.create_dataset(name, shape, "u2", chunks=chunks)
+        file.create_dataset("complex", (64, 64, 128), "c8", chunks=(64, 64, 128))
+        file["text"] = "a"
+    assert convert(tmp_path / "in.h5", tmp_path / "out.h5")[0] == 0
+    with h5py.File(tmp_path / "in.h5") as old, h5py.File(tmp_path / "out.h5") as new:
+        changed = {name for name in old if new[name].chunks != old[name].chunks}
+    assert changed == {"large", "bad"}
+
+
+def test_data_in_other_files_become_part_of_it(convert, write, tmp_path, scan):
+    write("raw/part.h5", patterns=scan[:3])
+    layout = h5py.VirtualLayout(scan.shape, "u2", maxshape=scan.shape)
+    layout[:3] = h5py.VirtualSource("raw/part.h5", "patterns", scan[:3].shape)
+    scan[3:].tofile(tmp_path / "raw.bin")
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_virtual_dataset("patterns", layout)
+        external = [(str(tmp_path / "raw.bin"), 0, h5py.h5f.UNLIMITED)]
+        file.create_dataset("external", scan[3:].shape, "u2", external=external)
+    (tmp_path / "far").mkdir()
+    code, out, _ = convert(tmp_path / "in.h5", tmp_path / "far" / "out.h5")
+    assert code == 0
+    assert "virtual -> (2, 7, 32, 24)" in out
+    for path in ("raw/part.h5", "raw.bin"):
+        assert convert(tmp_path / "in.h5", tmp_path / path, "--force")[0] == 2
+        os.remove(tmp_path / path)
+    values, _ = stored(tmp_path / "far" / "out.h5")
+    np.testing.assert_array_equal(values[:3], scan[:3])
+    assert not values[3:].any()
+    np.testing.assert_array_equal(stored(tmp_path / "far" / "out.h5", "external")[0], scan[3:])
+    code, _, err = convert(tmp_path / "in.h5", tmp_path / "again.h5")
+    assert code == 2
+    assert "its source raw/part.h5 is missing" in err
+
+
+def test_a_user_block_is_carried_over(convert, tmp_path, scan):
+    with h5py.File(tmp_path / "in.mat", "w", userblock_size=512) as file:
+        file["patterns"] = scan
+    with (tmp_path / "in.mat").open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file")
+    assert convert(tmp_path / "in.mat", tmp_path / "out.mat", "--dataset", "patterns")[0] == 0
+    assert (tmp_path / "out.mat").read_bytes()[:512] == b"MATLAB 7.3 MAT-file".ljust(512, b"\0")
+    np.testing.assert_array_equal(stored(tmp_path / "out.mat")[0], scan)
+
+
+def test_real_patterns(convert, shared_scan, tmp_path):
+    code, out, err = convert(shared_scan, tmp_path / "out.h5", "--compression", "gzip", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["verified"] is True
+    assert document["bytes"] == (tmp_path / "out.h5").stat().st_size < 1.05 * document["bytes_before"]
+    patterns = {d["name"]: d for d in document["datasets"]}["/patterns"]
+    assert patterns["chunk_before"] == "(16, 128, 128)"
+    assert patterns["chunk"] == [32, 128, 128]
+    np.testing.assert_array_equal(stored(tmp_path / "out.h5")[0], stored(shared_scan)[0])
+    assert "patterns written: 4224/4224" in err
+
+
+def test_the_line_at_the_end(convert, write, tmp_path, scan):
+    path, out = write(patterns=scan), tmp_path / "out.h5"
+    code, said, err = convert(path, out, "--dataset", "patterns", "--compression", "none", "-q")
+    sizes = f"{path.stat().st_size / 1e6:.1f} MB -> {out.stat().st_size / 1e6:.1f} MB"
+    assert said == f"{out}: {sizes} (x 1.00), none; patterns in chunks contiguous -> contiguous; verified\n"
+    assert (code, err) == (0, "")
+
+
+def test_out_is_never_in_and_replaced_only_by_force(convert, write, tmp_path, scan):
+    path = write(patterns=scan)
+    before = path.read_bytes()
+    (tmp_path / "soft.h5").symlink_to(path)
+    (tmp_path / "hard.h5").hardlink_to(path)
+    for same in (path, tmp_path / "soft.h5", tmp_path / "hard.h5"):
+        code, _, err = convert(path, same, "--dataset", "patterns", "--force")
+        assert (code, "holds data of IN" in err) == (2, True)
+    (tmp_path / "there.h5").write_text("mine")
+    code, _, err = convert(path, tmp_path / "there.h5", "--dataset", "patterns")
+    assert (code, "--force" in err) == (2, True)
     assert (tmp_path / "there.h5").read_text() == "mine"
-
-
-def test_force_replaces(write, tmp_path):
-    source = write(patterns=SCAN)
-    (tmp_path / "fast.h5").write_text("old")
-    converted(source, tmp_path / "fast.h5", "--force")
-    np.testing.assert_array_equal(read(tmp_path / "fast.h5")[0], SCAN)
-
-
-def test_a_damaged_chunk_is_named_and_nothing_is_left(write, spoil, tmp_path):
-    source = write(patterns=SCAN.reshape(80, 64, 64), options={"chunks": (8, 64, 64), "compression": "gzip"})
-    spoil(source, (24, 0, 0))
-    with pytest.raises(UserError, match=r"pattern 24 \(chunk 3\)"):
-        converted(source, tmp_path / "fast.h5")
-    assert [path.name for path in tmp_path.iterdir()] == [source.name]
-
-
-def test_values_that_come_back_otherwise_are_noticed_and_nothing_is_left(write, tmp_path, monkeypatch):
-    """A filter that loses bits stands for a disk that does."""
-    source = write(patterns=np.random.default_rng(0).normal(size=(80, 64, 64)))
-    lossy = {"compression": None, "scaleoffset": 1}
-    monkeypatch.setattr("stem_datasets.convert._filters", lambda compression, level: lossy)
-    with pytest.raises(ValueError, match="'patterns' reads back other values than were written, in 0-79"):
-        converted(source, tmp_path / "fast.h5")
-    assert [path.name for path in tmp_path.iterdir()] == [source.name]
-
-
-def test_interrupted_it_leaves_nothing(write, tmp_path, monkeypatch):
-    source = write(patterns=SCAN)
-
-    def interrupted(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(rewriting, "_created", interrupted)
-    with pytest.raises(click.Abort):
-        converted(source, tmp_path / "fast.h5")
-    assert [path.name for path in tmp_path.iterdir()] == [source.name]
-
-
-# ------------------------------------------------------------------------------------------------- pathology
+    (tmp_path / "link.h5").symlink_to(tmp_path / "there.h5")
+    assert convert(path, tmp_path / "link.h5", "--dataset", "patterns", "--force")[0] == 0
+    assert (tmp_path / "link.h5").is_symlink()
+    np.testing.assert_array_equal(stored(tmp_path / "there.h5")[0], scan)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("shape", "chunks", "says"),
+    ("arguments", "said"),
     [
-        ((64, 64, 128, 128), (64, 32, 128, 128), "are large: 67 MB are decoded to read one pattern"),
-        ((64, 64, 128, 128), (64, 32, 16, 16), "cut each pattern into 64 pieces, those of 2,048 patterns together: 67"),
-        ((4096, 128, 128), (1, 1, 128), "are small: 256 bytes each, 128 to a pattern"),
-        ((4096, 128, 128), (16, 128, 128), None),
-        ((64, 64, 128, 128), (4, 4, 64, 64), None),
-        ((4096, 128, 128), None, None),
-        ((20, 128, 128), (1, 1, 128), None),
+        (["--dataset", "pattern"], "did you mean 'patterns'"),
+        ([], "no dataset of 1 MB or more"),
+        (["--compression", "zip"], "is not one of"),
+        (["--compression", "lz4", "--level", "3"], "lz4 has no levels; those that have: gzip, zstd, blosc"),
+        (["--level", "3"], "bitshuffle-lz4 has no levels"),
+        (["--chunk-items", "0"], "0 is not in the range"),
     ],
 )
-def test_layouts_that_read_slowly_are_named(tmp_path, shape, chunks, says):
-    with h5py.File(tmp_path / "scan.h5", "w") as file:
-        found = pathology(file.create_dataset("patterns", shape, np.uint16, chunks=chunks))
-    assert (found is None) == (says is None)
-    assert says is None or says in found
+def test_wrong_input(convert, write, tmp_path, scan, arguments, said):
+    code, out, err = convert(write(patterns=scan), tmp_path / "out.h5", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert os.listdir(tmp_path) == ["scan.h5"]
 
 
-def test_the_warning_ends_with_the_command_that_helps(tmp_path, caplog):
-    from stem_datasets.hdf5 import Hdf5
+def test_a_dataset_of_another_file_is_refused_with_its_name(convert, write, tmp_path, scan):
+    write("data.h5", patterns=scan)
+    with h5py.File(tmp_path / "master.h5", "w") as file:
+        file["patterns"] = h5py.ExternalLink("data.h5", "/patterns")
+    code, _, err = convert(tmp_path / "master.h5", tmp_path / "out.h5", "--dataset", "patterns")
+    assert code == 2
+    assert f"convert {tmp_path / 'data.h5'}" in err
 
-    with h5py.File(tmp_path / "scan.h5", "w") as file:
-        file.create_dataset("patterns", (64, 64, 128, 128), np.uint16, chunks=(64, 32, 128, 128), **hdf5plugin.LZ4())
-    Hdf5(path=tmp_path / "scan.h5")
-    assert caplog.text.rstrip().endswith(f"stem convert {tmp_path / 'scan.h5'} {tmp_path / 'scan_fast.h5'}")
+
+def test_files_that_are_none(convert, tmp_path):
+    (tmp_path / "text.h5").write_text("text")
+    for path in ("none.h5", "text.h5", "."):
+        assert convert(tmp_path / path, tmp_path / "out.h5")[0] == 2
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_damaged_chunk_is_named(convert, write, spoil, tmp_path, scan):
+    path = write(patterns=scan, options={"chunks": (2, 2, 32, 24), "compression": "gzip"})
+    spoil(path, (2, 4, 0, 0))
+    code, out, err = convert(path, tmp_path / "out.h5", "--dataset", "patterns")
+    assert (code, out) == (2, "")
+    assert f"{path}: chunk 1, 2, 0, 0 of dataset '/patterns' cannot be read" in err
+    assert os.listdir(tmp_path) == ["scan.h5"]
+
+
+def test_a_filter_that_loses_something_is_noticed(write, tmp_path, scan):
+    path = write(patterns=scan.astype(np.float32) / 3)
+    lossy = Encoding("lossy", lambda value_bytes: {"scaleoffset": 1})
+    with h5py.File(path) as file:
+        plans = planned(file, ["patterns"], lossy)
+    with pytest.raises(ConversionFailed, match="read back as other values"):
+        rewrite(path, tmp_path / "out.h5", plans, lossy)
+    assert os.listdir(tmp_path) == ["scan.h5"]
+    assert ConversionFailed.exit_code == 1
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(write, tmp_path, scan):
+    path = write(patterns=scan)
+
+    def touch(value_bytes):
+        os.utime(path, ns=(0, 0))
+        return {}
+
+    with h5py.File(path) as file:
+        plans = planned(file, ["patterns"], encoding())
+    with pytest.raises(ConversionFailed, match="was changed while it was read"):
+        rewrite(path, tmp_path / "out.h5", plans, Encoding("touching", touch))
+    assert os.listdir(tmp_path) == ["scan.h5"]
+
+
+def typed(path, out, *arguments, before=""):
+    """``stem convert`` in a process of its own."""
+    code = f"{before}\nimport sys\nfrom stemcore.cli.main import execute\nsys.exit(execute(sys.argv[1:]))"
+    command = [sys.executable, "-c", textwrap.dedent(code), "convert", str(path), str(out), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def empty_scan(path, megabytes, chunks=(8, 8, 128, 128)):
+    """A scan that takes no space: nothing of it is written."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("patterns", (megabytes // 4, 128, 128, 128), "u2", chunks=chunks)
+    return path
+
+
+def test_an_interruption_leaves_nothing(tmp_path):
+    process = typed(empty_scan(tmp_path / "in.h5", 4000), tmp_path / "out.h5", "--compression", "gzip", "--level", "9")
+    assert "started" in process.stderr.readline()
+    assert len(os.listdir(tmp_path)) == 2
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, "stem: interrupted" in err) == (130, True)
+    assert os.listdir(tmp_path) == ["in.h5"]
+
+
+def test_storage_that_is_full_is_said_and_leaves_nothing(tmp_path):
+    limit = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 24, 1 << 24))"
+    path = empty_scan(tmp_path / "in.h5", 64)
+    process = typed(path, tmp_path / "out.h5", "--compression", "none", "--chunk-items", "16", before=limit)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"{tmp_path / 'out.h5'} cannot be written: File too large" in err
+    assert os.listdir(tmp_path) == ["in.h5"]
+
+
+def test_space_that_cannot_suffice_is_said_before(convert, tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("patterns", (1 << 16, 1 << 16, 1 << 10, 1 << 10), "u2", chunks=(1, 64, 1 << 10, 1 << 10))
+    code, _, err = convert(tmp_path / "in.h5", tmp_path / "out.h5", "--compression", "none")
+    assert code == 2
+    assert "9.01e+06 GB are needed" in err
+    assert os.listdir(tmp_path) == ["in.h5"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs the peak of a process's memory")
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    report = "import atexit\natexit.register(lambda: print(*[l for l in open('/proc/self/status') if 'VmHWM' in l]))"
+    peaks = []
+    for size in (128, 512):
+        path = empty_scan(tmp_path / f"{size}.h5", size, chunks=(8, 8, 64, 64))
+        out, _ = typed(path, tmp_path / f"{size}-out.h5", before=report).communicate(timeout=60)
+        peaks.append(int(out.split("VmHWM:")[1].split()[0]) / 1024)
+    assert peaks[1] < 1.1 * peaks[0]
