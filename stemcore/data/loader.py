@@ -130,6 +130,8 @@ class Loader:
     def _kept(self, cache: Cache, indices: np.ndarray, batch_size: int) -> Iterator[Batch]:
         """Batches from a cache. Where it is on the device, nothing is left to do on the host; where it is in the host's
         memory and the device is another, a thread gathers ahead."""
+        if not len(indices):  # splitting nothing gives one batch of nothing
+            return iter(())
         order = torch.from_numpy(indices).to(cache.device)
         gathered = (cache.take(part) for part in torch.split(order, batch_size))
         if cache.device == self.device or self.device.type == "cpu":

@@ -51,7 +51,8 @@ def lower(monkeypatch, tmp_path):
             print("chatter of a library")
             calls.apply = ("encode", self.path, out, data, type(reporter))
 
-        def reconstruct(self, out, *, data, reporter):
+        def reconstruct(self, out, *, data, reporter, dtype, compression):
+            assert (dtype, compression) == ("float32", "none")
             calls.apply = ("reconstruct", self.path, out, data, type(reporter))
 
         def evaluate(self, *, data, reporter):

@@ -167,7 +167,7 @@ def test_one_thread_reads_what_does_not_allow_for_several() -> None:
 # ------------------------------------------------------------------------------------------------ caches
 
 
-@pytest.mark.parametrize("start", [0, 5])
+@pytest.mark.parametrize("start", [0, 5, 16])
 def test_an_epoch_from_a_cache_is_the_same_as_from_storage(start: int) -> None:
     data = Squares()
     kept = Source(data, np.arange(0, ITEMS), Cache(data, torch.device("cpu")))
