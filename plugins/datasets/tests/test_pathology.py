@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from subprocess import run
 
 import h5py
@@ -85,7 +86,7 @@ def test_the_command_that_it_names_mends_it(tmp_path):
     command = shlex.split(said.partition("to mend it: ")[2])
     assert command[:3] == ["stem", "convert", str(path)]
     assert "\n" not in said
-    assert run([*command, "-q"], check=False).returncode == 0
+    assert run([sys.executable, "-m", "stemcore.cli", *command[1:], "-q"], check=False).returncode == 0
     with h5py.File(command[-1]) as file:
         assert pathology(file["patterns"]) is None
         np.testing.assert_array_equal(file["patterns"], values)
