@@ -17,6 +17,7 @@ from stemcore.component.callback import Callback
 from stemcore.component.fields import DataSpec
 from stemcore.component.metric import Direction
 from stemcore.component.model import Model
+from stemcore.data.buffers import BatchMemory
 from stemcore.data.chain import Values
 from stemcore.data.pipeline import Pipeline
 from stemcore.errors import Problem, UserError
@@ -51,12 +52,17 @@ class Parts:
     callbacks: dict[str, Callback] = field(default_factory=dict)
     directions: dict[str, Direction] = field(default_factory=dict)
     model_wires: Wires = field(default_factory=lambda: Wires((), ()))
+    memory: BatchMemory = field(default_factory=BatchMemory, repr=False)
 
     def build_model(self) -> Model:
         """The model with its initial weights, which depend on the seed alone."""
         torch.manual_seed(self.recipe.seed)
         model: Model = self.recipe.model.build(self.spec)
         return model
+
+    def given(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What of a batch the model takes: optional fields may be absent."""
+        return {wire.source: batch[wire.source] for wire in self.model_wires if wire.source in batch}
 
     def tensors(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Tensors:
         """Batch and outputs, in any space."""

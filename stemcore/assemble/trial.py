@@ -31,7 +31,7 @@ def try_on_meta(parts: Parts) -> None:
         n: torch.empty((SAMPLE_ITEMS, *f.shape), device="meta", dtype=getattr(torch, floating[n]))  # type: ignore[arg-type]
         for n, f in fields.items()
     }
-    given = {s: batch[s] for w in parts.model_wires if (s := w.source) in batch}
+    given = parts.given(batch)
     try:
         outputs = parts.skeleton(**given)
     except Exception as error:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import torch
 
 from stemcore.component.fields import FieldSpec
 from stemcore.data.tensors import INDEX, Batch, held_type, lengths
+
+
+class BatchMemory:
+    """The memory of all loaders of a run: what one epoch or validation has touched serves the next."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[Hashable, ...], Buffers] = {}
+
+    def of(self, fields: Mapping[str, FieldSpec], batch_size: int, batches: int, *, pin: bool) -> Buffers:
+        """The buffers for batches of this kind. See :class:`Buffers`."""
+        key = (*fields.values(), batch_size, batches, pin)
+        if key not in self._buffers:
+            self._buffers[key] = Buffers(fields, batch_size, batches, pin=pin)
+        return self._buffers[key]
 
 
 class Buffers:
@@ -34,16 +49,18 @@ class Buffers:
         self._fields, self._batch_size = dict(fields), batch_size
         self._batches, self._pin = max(1, batches), pin
         self._slabs: list[Slab] = []
+        self._taking = threading.Lock()
 
     def take(self) -> Buffer:
         """Memory for a batch."""
         if self._pin:
             return Slab(self._fields, self._batch_size, 1, pin=True).take()
-        for slab in self._slabs:
-            if slab.free:
-                return slab.take()
-        self._slabs.append(Slab(self._fields, self._batch_size, self._batches))
-        return self._slabs[-1].take()
+        with self._taking:
+            for slab in self._slabs:
+                if slab.free:
+                    return slab.take()
+            self._slabs.append(Slab(self._fields, self._batch_size, self._batches))
+            return self._slabs[-1].take()
 
 
 class Slab:

@@ -80,24 +80,23 @@ def place(mode: str, dataset: Dataset, device: torch.device, room: Room, sharers
     """
     wanted = len(dataset) * item_bytes(dataset)
     host = torch.device("cpu")
-    on_host = device.type == "cpu"
     if mode != "auto":
         chosen = {"none": None, "host": host, "device": device}[mode]
-        log.info("cache: %s, as the recipe says (%s)", _named(chosen, on_host), decimal(wanted))
+        log.info("cache: %s, as the recipe says (%s)", _named(chosen), decimal(wanted))
         return chosen
-    tried = [] if on_host else [(device, room.device, "on the device")]
+    tried = [] if device.type == "cpu" else [(device, room.device, "on the device")]
     tried.append((host, None if room.host is None else room.host // sharers, "in memory"))
     found = []
     for where, free, words in tried:
         found.append(f"{'unknown' if free is None else decimal(free)} free {words}")
         if free is not None and wanted <= free // 2:
-            log.info("cache: %s, for %s of data, %s", _named(where, on_host), decimal(wanted), ", ".join(found))
+            log.info("cache: %s, for %s of data, %s", _named(where), decimal(wanted), ", ".join(found))
             return where
     log.info("cache: none, for %s of data, %s; batches are read from storage", decimal(wanted), ", ".join(found))
     return None
 
 
-def _named(where: torch.device | None, on_host: bool) -> str:
+def _named(where: torch.device | None) -> str:
     if where is None:
         return "none"
-    return "host" if where.type == "cpu" or on_host else "device"
+    return "host" if where.type == "cpu" else "device"

@@ -65,9 +65,9 @@ class Plan:
         return self.sequence[number * self.batch_size : (number + 1) * self.batch_size]
 
 
-def batch_count(epoch: Epoch, batch_size: int, world: int = 1, drop_last: bool = False) -> int:
-    """Batches of an epoch, the same on every process."""
-    full, rest = divmod(len(epoch), batch_size * world)
+def batch_count(items: int, batch_size: int, world: int = 1, drop_last: bool = False) -> int:
+    """Batches of an epoch of ``items``, the same on every process."""
+    full, rest = divmod(items, batch_size * world)
     return full if drop_last or rest < world else full + 1
 
 
@@ -93,7 +93,7 @@ def shuffled(
         limit: batches of the epoch, those left out at its start among them; ``None`` for all.
         together: items of a job, unless a block alone has more.
     """
-    count = batch_count(epoch, batch_size, world, drop_last)
+    count = batch_count(len(epoch), batch_size, world, drop_last)
     numbers = range(start, count if limit is None else min(count, limit))
     jobs = _window_jobs(epoch.lanes[rank::world], batch_size, numbers, together)
     return Plan(jobs, epoch.share(rank, world), batch_size, numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from stemcore.component.dataset import Dataset
 from stemcore.data.assembly import Assembly
-from stemcore.data.buffers import Buffers
+from stemcore.data.buffers import BatchMemory
 from stemcore.data.cache import Cache
 from stemcore.data.jobs import Plan, in_order, shuffled
 from stemcore.data.memory import cores
@@ -43,7 +43,7 @@ class Loader:
         pin: whether batches wait for the device in page-locked memory.
         rank, world: this process among how many.
         stop: asked while waiting for storage: whether to end early.
-        memory: for batches, kept from one epoch to the next.
+        memory: for batches; that of other loaders may be shared.
     """
 
     device: torch.device = CPU
@@ -53,7 +53,7 @@ class Loader:
     rank: int = 0
     world: int = 1
     stop: Callable[[], bool] = lambda: False
-    memory: dict[tuple[Hashable, ...], Buffers] = field(default_factory=dict, repr=False, compare=False)
+    memory: BatchMemory = field(default_factory=BatchMemory, repr=False, compare=False)
 
     def epoch(
         self,
@@ -109,8 +109,10 @@ class Loader:
 
     def threads(self, dataset: Dataset, block_bytes: float = 0) -> int:
         """Threads that read a data set: no more than its blocks leave memory for, as each decodes one at a time."""
-        if self.workers == 0 or not dataset.thread_safe:
-            return min(1, self.workers if self.workers is not None else 1)
+        if self.workers == 0:
+            return 0
+        if not dataset.thread_safe:
+            return 1
         wanted = self.workers or min(MOST_WORKERS, cores())
         return max(1, min(wanted, int(self.buffer_bytes // max(1, 2 * block_bytes))))
 
@@ -147,7 +149,7 @@ class Loader:
         assembly = Assembly(
             plan,
             dataset,
-            self._buffers(dataset, batch_size, min(most_open, len(plan.numbers)) + IN_USE),
+            self.memory.of(dataset.fields, batch_size, min(most_open, len(plan.numbers)) + IN_USE, pin=self.pin),
             workers=self.threads(dataset, largest),
             most_open=most_open,
             stop=self.stop,
@@ -157,12 +159,6 @@ class Loader:
             if source.cache is not None:
                 source.cache.add(batch if source.cache.device.type == "cpu" else moved)
             yield moved
-
-    def _buffers(self, dataset: Dataset, batch_size: int, batches: int) -> Buffers:
-        key = (*dataset.fields.values(), batch_size, batches)
-        if key not in self.memory:
-            self.memory[key] = Buffers(dataset.fields, batch_size, batches, pin=self.pin)
-        return self.memory[key]
 
     def _moved(self, batch: Batch) -> Batch:
         if self.device.type == "cpu":

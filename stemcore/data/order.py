@@ -101,18 +101,43 @@ def plan_epoch(
         sampler: chooses the blocks first, if given.
         world: number of processes.
     """
-    rng = np.random.default_rng([seed, epoch, 0xB10C])
+    rng = _random(seed, epoch)
     if sampler is not None:
         blocks = sampler.epoch(blocks, rng)
     shuffled = [blocks[i] for i in rng.permutation(len(blocks))]
-    total = sum(len(b) for b in shuffled)
-    largest = max((len(b) for b in shuffled), default=0) * item_bytes
-    lanes = lane_count(total, largest, buffer_bytes, world)
-    length = total // lanes
+    lanes, length = _lanes(blocks, item_bytes, buffer_bytes, world)
     most = max(1, int(buffer_bytes / AHEAD / max(1, item_bytes) / lanes))
     pieces = _cut(shuffled, [length * (i + 1) for i in range(lanes)])
     windows = [_windows(lane, most * (i + 1) // lanes, most) for i, lane in enumerate(pieces)]
     return Epoch([[_window(group, rng) for group in lane] for lane in windows], length)
+
+
+def epoch_length(
+    blocks: Sequence[np.ndarray],
+    *,
+    seed: int,
+    epoch: int,
+    item_bytes: int,
+    buffer_bytes: float,
+    sampler: Sampler | None = None,
+    world: int = 1,
+) -> int:
+    """Items of the epoch that :func:`plan_epoch` would plan, without planning it."""
+    if sampler is not None:
+        blocks = sampler.epoch(blocks, _random(seed, epoch))
+    lanes, length = _lanes(blocks, item_bytes, buffer_bytes, world)
+    return lanes * length
+
+
+def _random(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, 0xB10C])
+
+
+def _lanes(blocks: Sequence[np.ndarray], item_bytes: int, buffer_bytes: float, world: int) -> tuple[int, int]:
+    """The number of lanes, and the items of each."""
+    sizes = [len(block) for block in blocks]
+    lanes = lane_count(sum(sizes), max(sizes, default=0) * item_bytes, buffer_bytes, world)
+    return lanes, sum(sizes) // lanes
 
 
 def _cut(blocks: Sequence[np.ndarray], ends: Sequence[int]) -> list[list[np.ndarray]]:

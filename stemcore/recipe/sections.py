@@ -94,6 +94,11 @@ class DataConfig(Section):
     pin_memory: Switch = Field("auto", description="copy batches to a GPU from page-locked memory")
     persistent_workers: bool = Field(True, description="accepted from older recipes: the reading threads always stay")
 
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Items of a batch that is not trained on."""
+        return self.eval_batch_size or self.batch_size
+
 
 class EarlyStopping(Section):
     """Stops a run that no longer improves."""

@@ -44,13 +44,12 @@ def evaluate(
         terms |= {baseline: _fresh(simple) for baseline in baselines}
     for term in (t for group in terms.values() for t in group):
         term.component.to(fabric.device)
-    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
     context = parts.context(model, 1.0)
     with evaluation(model, parts.recipe.seed), reporter.task("evaluating", len(source)) as task:
-        for stored in stored_batches(source, batch_size, fabric):
+        for stored in stored_batches(parts, source, fabric):
             batch = parts.pipeline(stored)
             with fabric.autocast():
-                outputs = model(**{w.source: batch[w.source] for w in parts.model_wires if w.source in batch})
+                outputs = model(**parts.given(batch))
             update(terms["model"], parts.tensors(batch, {n: t.float() for n, t in outputs.items()}), context)
             for baseline, predict in baselines.items():
                 predicted = {PREDICTION: predict(batch[TARGET])}

@@ -44,13 +44,11 @@ def stream(
     Raises:
         BaseException: what reading, computing or writing raised, as soon as it did.
     """
-    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
     copier = Copier(fabric.device)
     with Writer(begin) as writer, evaluation(model, parts.recipe.seed), reporter.task(title, len(source)) as task:
-        for stored in stored_batches(source, batch_size, fabric):
+        for stored in stored_batches(parts, source, fabric):
             batch = parts.pipeline(stored)
-            given = {w.source: batch[w.source] for w in parts.model_wires if w.source in batch}
             with fabric.autocast():
-                computed = verb(**given)
+                computed = verb(**parts.given(batch))
             writer.put(copier(stored["index"], computed.to(dtype)))
             task.advance(len(computed))

@@ -21,15 +21,14 @@ def collect(term: Term, parts: Parts, model: Model, fabric: Fabric) -> dict[str,
         source = whole(parts.sources.train.dataset)
     else:
         source = _spread(parts.sources.val or parts.sources.train, figure.items)
-    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
     gathered: dict[str, list[np.ndarray]] = {}
     order: list[np.ndarray] = []
     context = parts.context(model)
     with evaluation(model, parts.recipe.seed):
-        for stored in stored_batches(source, batch_size, fabric):
+        for stored in stored_batches(parts, source, fabric):
             batch = parts.pipeline(stored)
             with fabric.autocast():
-                outputs = model(**{w.source: batch[w.source] for w in parts.model_wires if w.source in batch})
+                outputs = model(**parts.given(batch))
             tensors = parts.tensors(batch, {n: t.float() for n, t in outputs.items()})
             order.append(stored["index"].cpu().numpy())
             for wire in term.wires:

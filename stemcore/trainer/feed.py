@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -14,7 +15,7 @@ from stemcore.data.cache import Cache, Room, place
 from stemcore.data.jobs import batch_count
 from stemcore.data.loader import Loader
 from stemcore.data.memory import cores, free_memory
-from stemcore.data.order import Epoch, plan_epoch, restrict
+from stemcore.data.order import Epoch, epoch_length, plan_epoch, restrict
 from stemcore.data.tensors import item_bytes
 from stemcore.errors import TrainingFailed
 
@@ -30,6 +31,7 @@ def loader_of(parts: Parts, fabric: Fabric, stop: Callable[[], bool] = lambda: F
         rank=fabric.global_rank,
         world=fabric.world_size,
         stop=stop,
+        memory=parts.memory,
     )
 
 
@@ -84,7 +86,8 @@ class Feed:
         # A sampler may choose more items in one epoch than in another: all are cut to the shortest, so that schedules
         # and accumulation windows know where an epoch ends.
         epochs = range(parts.recipe.trainer.max_epochs if self.data.sampler is not None else 1)
-        count = min(self._batch_count(epoch) for epoch in epochs)
+        items = min(epoch_length(self.blocks, epoch=epoch, **self._settings()) for epoch in epochs)
+        count = batch_count(items, self.data.batch_size, self.loader.world, self.data.drop_last)
         self.batches_per_epoch = count if limit is None else min(count, limit)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
@@ -106,17 +109,15 @@ class Feed:
             limit=self.batches_per_epoch,
         )
 
-    def _batch_count(self, epoch: int) -> int:
-        return batch_count(self._plan(epoch), self.data.batch_size, self.loader.world, self.data.drop_last)
-
     def _plan(self, epoch: int) -> Epoch:
-        sampler = self.data.sampler.build() if self.data.sampler is not None else None
-        return plan_epoch(
-            self.blocks,
-            seed=self.seed,
-            epoch=epoch,
-            item_bytes=item_bytes(self.source.dataset),
-            buffer_bytes=self.loader.buffer_bytes,
-            sampler=sampler,
-            world=self.loader.world,
-        )
+        return plan_epoch(self.blocks, epoch=epoch, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        """All but the number of an epoch that its order depends on."""
+        return {
+            "seed": self.seed,
+            "item_bytes": item_bytes(self.source.dataset),
+            "buffer_bytes": self.loader.buffer_bytes,
+            "sampler": self.data.sampler.build() if self.data.sampler is not None else None,
+            "world": self.loader.world,
+        }

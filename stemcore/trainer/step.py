@@ -41,7 +41,6 @@ class Step(nn.Module):
         self.model = model
         self.losses = nn.ModuleList(term.component for term in parts.losses)
         self.parts = parts
-        self.inputs = [w.source for w in parts.model_wires]
         self.context = parts.context(model)
         self.evaluate = self._evaluate
         if compiled and any("progress" in term.wires.special for term in parts.losses):
@@ -66,7 +65,7 @@ class Step(nn.Module):
 
     def _evaluate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
         """The outputs and every term, unweighted."""
-        outputs: dict[str, Tensor] = self.model(**{name: batch[name] for name in self.inputs if name in batch})
+        outputs: dict[str, Tensor] = self.model(**self.parts.given(batch))
         device = next(iter(batch.values())).device.type
         if not torch.is_autocast_enabled(device):
             return self._terms(batch, outputs)

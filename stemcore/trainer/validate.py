@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from stemcore.assemble import Parts
 from stemcore.assemble.monitors import logged
 from stemcore.assemble.parts import Term
 from stemcore.assemble.wiring import Tensors
 from stemcore.component.model import Model
-from stemcore.data.loader import Loader
 from stemcore.data.source import Source
+from stemcore.data.tensors import Batch
 from stemcore.progress import Reporter
+from stemcore.trainer.feed import loader_of
 from stemcore.trainer.meters import Meter
 from stemcore.trainer.passes import Passes
 
@@ -36,13 +36,9 @@ def evaluation(model: torch.nn.Module, seed: int) -> Iterator[None]:
         model.train(training)
 
 
-def stored_batches(
-    source: Source, batch_size: int, fabric: Fabric, limit: int | None = None
-) -> Iterator[dict[str, Tensor]]:
+def stored_batches(parts: Parts, source: Source, fabric: Fabric, limit: int | None = None) -> Iterator[Batch]:
     """The batches of a source in storage order, on the device; this process's share of them."""
-    pin = fabric.device.type == "cuda"
-    loader = Loader(fabric.device, pin=pin, rank=fabric.global_rank, world=fabric.world_size)
-    return loader.ordered(source, batch_size, limit)
+    return loader_of(parts, fabric).ordered(source, parts.recipe.data.evaluation_batch_size, limit)
 
 
 def validate(
@@ -60,14 +56,13 @@ def validate(
     """``val/loss``, every term, and every metric over a source, by their logged names."""
     names = ["loss", *(t.name for t in parts.losses)]
     meter = Meter(names)
-    batch_size = parts.recipe.data.eval_batch_size or parts.recipe.data.batch_size
     metrics = list(parts.metrics)
     for term in metrics:
         term.component.to(fabric.device).reset()
     context = parts.context(model, progress)
-    total = len(source) if limit is None else min(len(source), limit * batch_size)
+    total = len(source) if limit is None else min(len(source), limit * parts.recipe.data.evaluation_batch_size)
     with evaluation(passes.wrapped, parts.recipe.seed), reporter.task("validating", total) as task:
-        for stored in stored_batches(source, batch_size, fabric, limit):
+        for stored in stored_batches(parts, source, fabric, limit):
             batch = parts.pipeline(stored)
             _, values, outputs = passes.forward(batch, weights, progress)
             items = len(stored["index"])

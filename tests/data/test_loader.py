@@ -45,7 +45,7 @@ def test_an_epoch_reads_every_item_once_in_the_planned_order(workers: int) -> No
     data = Squares()
     epoch = plan(data)
     batches = indices(loader(workers).epoch(whole(data), epoch, 64))
-    assert len(batches) == batch_count(epoch, 64) == 16
+    assert len(batches) == batch_count(len(epoch), 64) == 16
     assert np.array_equal(np.concatenate(batches), epoch.sequence())
     assert data.reads.max() == 1
 

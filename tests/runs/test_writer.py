@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -105,11 +106,18 @@ def test_errors_of_writing_reach_the_caller(batches: int) -> None:
 def test_an_interrupted_caller_leaves_the_rest_unwritten() -> None:
     gate = threading.Event()
     kept = Kept(gate=gate)
-    threading.Timer(0.2, gate.set).start()
+    writer = Writer(kept)
+    threading.Thread(target=_when, args=(lambda: writer._dropped, gate), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        hand_over(Writer(kept), 5, KeyboardInterrupt)
+        hand_over(writer, 5, KeyboardInterrupt)
     assert len(kept.rows) <= 1
-    assert (kept.finished, kept.closed) == (0, 1)
+    assert (kept.finished, kept.closed) == (0, len(kept.rows))
+
+
+def _when(true: Callable[[], bool], gate: threading.Event) -> None:
+    while not true():
+        time.sleep(0.01)
+    gate.set()
 
 
 def test_a_writer_that_ends_without_a_word_is_noticed() -> None:

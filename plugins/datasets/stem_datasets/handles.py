@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,14 @@ def opened(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking="best-effort")
     except OSError as error:
         raise UserError(_why_not(path, str(error)), where=str(path), hint=_what_then(str(error))) from error
+
+
+def errno_of(error: Exception) -> int | None:
+    """The system's error number behind an error of HDF5, which names it in its message."""
+    number = getattr(error, "errno", None)
+    if number is None and (named := re.search(r"errno = (\d+)", str(error))):
+        number = int(named[1])
+    return number
 
 
 def _why_not(path: Path, reason: str) -> str:

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import h5py
+from rich.filesize import decimal
 
 from stem_datasets.slabs import CHUNK_BYTES, lead_of
 
@@ -48,22 +49,15 @@ def fault_of(shape: tuple[int, ...], chunks: tuple[int, ...] | None, value_bytes
     detector, part = shape[len(lead) :], chunks[len(lead) :]
     items, size = math.prod(chunks[: len(lead)]), math.prod(chunks) * value_bytes
     pieces = math.prod(-(-n // c) for n, c in zip(detector, part, strict=True))
-    to_read_one = f"of which all is decoded to read one pattern ({_sized(math.prod(detector) * value_bytes)})"
+    to_read_one = f"of which all is decoded to read one pattern ({decimal(math.prod(detector) * value_bytes)})"
     if size > MOST_CHUNK and items > 1:
         beside = f" and cut the detector into {pieces} pieces" if pieces > 1 else ""
-        return f"hold {_sized(size)} each{beside}, {to_read_one}"
+        return f"hold {decimal(size)} each{beside}, {to_read_one}"
     if items > 1 and size > MOST_OF_WHOLE_SCAN and all(c >= n for c, n in zip(chunks, lead, strict=False)):
-        return f"hold the whole scan, {_sized(size)}, {to_read_one}"
+        return f"hold the whole scan, {decimal(size)}, {to_read_one}"
     if pieces > 1 and items >= MANY_ITEMS:
-        return f"cut the detector into {pieces} pieces of {items} patterns, {_sized(size * pieces)} {to_read_one}"
+        return f"cut the detector into {pieces} pieces of {items} patterns, {decimal(size * pieces)} {to_read_one}"
     if size < LEAST_CHUNK:
         count = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
-        return f"hold {_sized(size)} each, and there are {count:,}: finding one takes longer than reading it"
+        return f"hold {decimal(size)} each, and there are {count:,}: finding one takes longer than reading it"
     return None
-
-
-def _sized(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} bytes"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -16,7 +15,7 @@ import numpy as np
 
 from stem_datasets.carry_over import carry_over, creates_in_order, identity
 from stem_datasets.encoding import Encoding
-from stem_datasets.handles import opened
+from stem_datasets.handles import errno_of, opened
 from stem_datasets.plan import Plan
 from stem_datasets.slabs import Box, extent, pieces, whole
 from stemcore import UserError, reporter, write_atomically
@@ -77,8 +76,8 @@ def _write(source: Path, part: Path, plans: Sequence[Plan], encoding: Encoding) 
                         sums[-1].append(_checksum(values))
                         for n in _fill(target, box, values):
                             task.advance(n)
-    with source.open("rb") as whole, part.open("rb+") as file:
-        file.write(whole.read(block))
+    with source.open("rb") as original, part.open("rb+") as file:
+        file.write(original.read(block))
     return sums
 
 
@@ -156,8 +155,8 @@ def _failures_named(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        number = re.search(r"errno = (\d+)", str(error))
-        reason = os.strerror(int(number[1])) if number else _first_line(error)
+        number = errno_of(error)
+        reason = os.strerror(number) if number is not None else _first_line(error)
         raise ConversionFailed(f"{out} cannot be written: {reason}") from error
 
 

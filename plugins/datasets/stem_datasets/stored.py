@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import h5py
@@ -14,7 +13,7 @@ import numpy as np
 
 from stem_datasets.direct import Chunked, Contiguous, direct_reader
 from stem_datasets.filters import Damaged
-from stem_datasets.handles import Handles
+from stem_datasets.handles import Handles, errno_of
 from stem_datasets.linked import Linked
 from stem_datasets.lookup import find
 from stem_datasets.tiles import Grid, blocks_of, box_of, cells, tile_of
@@ -59,19 +58,26 @@ class StoredArray:
         stored_chunk: Grid | None = dataset.chunks
         self.chunk: Grid | None = None if stored_chunk is None else stored_chunk[:-2]
         self.tile = tile_of(self.lead, self.chunk, self.item_bytes)
-        parts = segments(dataset)
-        if parts is None:
-            self._direct: Reader | None = direct_reader(handles, path, dataset)
-        else:
-            self._direct = Linked(handles, parts, partial(StoredArray, handles), dataset.fillvalue)
+        parts = segments(dataset) if dataset.is_virtual else None
+        self._linked = (
+            None if parts is None else Linked(handles, parts, partial(StoredArray, handles), dataset.fillvalue)
+        )
+
+    @cached_property
+    def _direct(self) -> Reader | None:
+        """What reads past HDF5, made when something is read: the table of a million chunks takes seconds."""
+        if self._linked is not None:
+            return self._linked
+        with self._handles.lock:
+            return direct_reader(self._handles, self.path, self._dataset())
 
     def __len__(self) -> int:
         return math.prod(self.lead)
 
     def blocks(self) -> list[np.ndarray]:
         """Rows that are cheap to read together."""
-        if isinstance(self._direct, Linked):
-            return self._direct.blocks(self.item_bytes)
+        if self._linked is not None:
+            return self._linked.blocks(self.item_bytes)
         return blocks_of(self.lead, self.tile)
 
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:
@@ -169,7 +175,7 @@ class StoredArray:
             try:
                 self._read_box(dataset, rows, places[part], out)
             except (OSError, RuntimeError) as error:
-                number = _passing(error)
+                number = errno_of(error)
                 if number is not None:
                     raise OSError(number, os.strerror(number), str(self.path)) from error
                 raise self._unreadable(int(rows[places[part[0]]]), error) from error
@@ -192,11 +198,3 @@ class StoredArray:
             where=str(self.path),
             hint=f"copy the file again{way_out}",
         )
-
-
-def _passing(error: Exception) -> int | None:
-    """The system's error number behind an error of HDF5, which names it in its message."""
-    number = getattr(error, "errno", None)
-    if number is None and (named := re.search(r"errno = (\d+)", str(error))):
-        number = int(named[1])
-    return number

@@ -283,7 +283,7 @@ def test_an_interruption_leaves_nothing(tmp_path):
     assert "started" in process.stderr.readline()
     assert len(os.listdir(tmp_path)) == 2
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, "stem: interrupted" in err) == (130, True)
     assert os.listdir(tmp_path) == ["in.h5"]
 

@@ -258,6 +258,7 @@ def test_a_file_truncated_while_it_is_read_is_called_so(write, counts, layout):
 
 def test_an_error_of_the_system_is_passed_on_as_what_it_is(write, counts, monkeypatch):
     array = stored(write(patterns=counts, options=LAYOUTS["gzip"]))
+    rows_of(array, np.arange(1))  # its table of chunks is read
 
     def broken(file, buffers, offset):
         raise OSError(errno.EIO, "Input/output error")

@@ -77,7 +77,8 @@ def test_every_flag_of_the_training_script_has_its_default() -> None:
     ],
 )
 def test_every_flag_of_the_training_script_has_its_key(overrides: list[str]) -> None:
-    read("stem4d", *overrides)
+    changed = read("stem4d", *overrides).document()
+    assert changed != read("stem4d").document()
 
 
 def test_the_guides_settings() -> None:
