@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from stemcore.component.dataset import Dataset
-from stemcore.component.fields import DataSpec
+from stemcore.component.fields import DataSpec, main_fields
 from stemcore.data.cache import Cache
 from stemcore.data.source import Source, whole
 from stemcore.data.split import split
@@ -98,8 +98,13 @@ def compare(train: Dataset, other: Dataset, where: str) -> list[Problem]:
         there = other.fields.get(name)
         if there is not None and there.shape != spec.shape:
             problems.append(Problem(f"'{name}' has shape {there.shape}, the training data have {spec.shape}", where))
-    if "input" in train.fields and "input" not in other.fields:
-        problems.append(Problem(f"there is no field 'input', only {', '.join(other.fields)}", where))
+        elif there is not None and there.features != spec.features:
+            new = sorted({*there.features} - {*spec.features}) or ["the order"]
+            what = f"other features than the training data, such as {new[0]}"
+            problems.append(Problem(f"'{name}' has {what}", where, "give it the same features in the same order"))
+    for name in main_fields(train.fields):
+        if name not in other.fields:
+            problems.append(Problem(f"there is no field '{name}', only {', '.join(other.fields)}", where))
     return problems
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from stemcore.component.fields import FieldSpec
+from stemcore.component.fields import FieldSpec, main_fields, target_of
 from stemcore.data.chain import MODEL, Chain
-from stemcore.data.pipeline import TARGET
 from stemcore.errors import Problem, UserError, close_match
 
 SPECIAL = ("model", "transforms", "progress", "spec", "history")
@@ -98,14 +97,14 @@ class Supply:
 
 
 def supply(fields: Mapping[str, FieldSpec], outputs: Mapping[str, FieldSpec], chains: Mapping[str, Chain]) -> Supply:
-    """The supply of a model on data: ``target`` is there wherever ``input`` is."""
+    """The supply of a model on data: ``target`` is there wherever ``input`` is, ``target_a`` where ``input_a`` is."""
     all_fields = dict(fields)
-    if "input" in fields:
-        all_fields.setdefault(TARGET, fields["input"])
-    all_fields.setdefault("index", FieldSpec("index", (), dtype="int64"))
     through = {n: chains[n] for n in fields if n in chains}
-    if "input" in through:
-        through.setdefault(TARGET, through["input"])
+    for name in main_fields(fields):
+        all_fields.setdefault(target_of(name), fields[name])
+        if name in through:
+            through.setdefault(target_of(name), through[name])
+    all_fields.setdefault("index", FieldSpec("index", (), dtype="int64"))
     through.update({n: chains[f.like] for n, f in outputs.items() if f.like in chains})  # type: ignore[index]
     return Supply(all_fields, outputs, through)
 

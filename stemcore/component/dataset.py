@@ -91,6 +91,17 @@ class Dataset(ABC):
         return None
 
     @property
+    def item_names(self) -> Sequence[str] | None:
+        """The name of each item (a sample's id), where items have any."""
+        return None
+
+    @property
+    def parts(self) -> np.ndarray | None:
+        """For ``split: given``, what each item is for: ``train``, ``val`` or ``test``, anything else for none of them;
+        ``None`` where the data do not say."""
+        return None
+
+    @property
     def files(self) -> Sequence[Path]:
         """The files behind the items."""
         return ()

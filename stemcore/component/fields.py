@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 Shape = tuple[int | None, ...]
@@ -24,6 +24,8 @@ class FieldSpec:
         minimum: smallest valid physical value (0 for counts); ``None`` where any finite value is valid.
         finite: whether NaN and infinity are invalid.
         implicit_channel: the leading axis of one was added on reading, and files written leave it out.
+        features: names of the values along the last axis, where they have any: the columns of a table.
+        classes: names of the values of a label: 0 is the first, and so on; a negative value is none of them.
     """
 
     name: str
@@ -36,6 +38,8 @@ class FieldSpec:
     minimum: float | None = None
     finite: bool = True
     implicit_channel: bool = False
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -45,8 +49,9 @@ class FieldSpec:
         return math.prod(n for n in self.shape if n is not None)
 
     def with_shape(self, shape: Shape) -> FieldSpec:
-        """The same field with another shape."""
-        return replace(self, shape=shape)
+        """The same field with another shape; names of features go where their number changes."""
+        kept = self.features if shape and shape[-1] == len(self.features) else ()
+        return replace(self, shape=shape, features=kept)
 
 
 @dataclass(frozen=True)
@@ -73,3 +78,21 @@ class DataSpec(Mapping[str, FieldSpec]):
     def replacing(self, *specs: FieldSpec) -> DataSpec:
         """The same data with these fields added or replaced."""
         return replace(self, fields={**self.fields, **{s.name: s for s in specs}})
+
+
+INPUT, TARGET, MASK = "input", "target", "mask"
+
+
+def main_fields(names: Iterable[str]) -> list[str]:
+    """The fields that models are given: ``input``, and of data with several of them all ``input_<name>``."""
+    return [name for name in names if name == INPUT or name.startswith(f"{INPUT}_")]
+
+
+def target_of(field: str) -> str:
+    """What a model is to predict of a main field: ``target`` of ``input``, ``target_a`` of ``input_a``."""
+    return TARGET + field[len(INPUT) :]
+
+
+def mask_of(field: str) -> str:
+    """Which values of a main field count: ``mask`` of ``input``, ``mask_a`` of ``input_a``."""
+    return MASK + field[len(INPUT) :]

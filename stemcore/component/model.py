@@ -38,8 +38,9 @@ class Model(nn.Module, ABC):
         """The reconstruction of a batch, in the model's space."""
         return self._output("prediction", "reconstruct", fields)
 
-    def impute(self, **fields: Tensor) -> dict[str, Tensor]:
-        """Missing fields from those given. Raises ``UserError`` for a model that cannot."""
+    def impute(self, draw: bool = False, /, **fields: Tensor) -> dict[str, Tensor]:
+        """Missing fields from those given, by name, each (n, *shape) in the model's space: the same every time, or,
+        where ``draw`` is true, drawn at random from what is probable. Raises ``UserError`` for a model that cannot."""
         raise UserError(f"{type(self).__name__} does not impute")
 
     def sample(self, n: int, **conditions: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 
 from stemcore.component.dataset import Dataset
+from stemcore.component.fields import main_fields, mask_of
 from stemcore.data.chain import Chain
 from stemcore.data.intake import Findings, Intake, physical, suspect
 from stemcore.data.loader import Loader
@@ -119,7 +120,7 @@ def _one_pass(
                     finding.look(physical(finding.spec, batch[finding.spec.name]), batch["index"])
             batch = lenient(batch)
             for name, steps in fitting.items():
-                _update(chains[name], steps[0], batch[name], batch.get("mask") if name == "input" else None)
+                _update(chains[name], steps[0], batch[name], _mask(batch, name))
             task.advance(len(batch["index"]))
 
 
@@ -139,6 +140,10 @@ def _leaving_a_core(device: torch.device) -> Iterator[None]:
 def _fitted(chains: Mapping[str, Chain], number: int) -> dict[str, list[int]]:
     """The places of the fitted transforms in each chain, from the ``number``-th on."""
     return {n: f for n, c in chains.items() if (f := [i for i, t in enumerate(c.transforms()) if t.fitted][number:])}
+
+
+def _mask(batch: Mapping[str, Tensor], name: str) -> Tensor | None:
+    return batch.get(mask_of(name)) if main_fields([name]) else None
 
 
 def _update(chain: Chain, last: int, x: Tensor, mask: Tensor | None) -> None:

@@ -9,19 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from stemcore.component.augmentation import Augmentation
-from stemcore.component.fields import DataSpec
-from stemcore.data.chain import MODEL, Chain
+from stemcore.component.fields import DataSpec, main_fields, target_of
+from stemcore.data.chain import MODEL, PHYSICAL, Chain
 from stemcore.data.intake import Intake
-
-TARGET = "target"
 
 
 class Pipeline(nn.Module):
     """What happens to a batch on the device.
 
-    Stored values become physical ones; geometric augmentations move all their fields; ``target`` is bound to ``input``;
-    corrupting augmentations change the input; then every field with transforms goes to the model's space. A tensor in
-    another space is added under ``name@space`` where somebody asks for it.
+    Stored values become physical ones; geometric augmentations move all their fields; ``target`` is bound to ``input``
+    (``target_a`` to ``input_a``, and so on); corrupting augmentations change the input; every field with transforms
+    goes to the model's space; augmentations of that space come last. A tensor in another space is added under
+    ``name@space`` where somebody asks for it.
 
     Args:
         intake: dequantisation and validity.
@@ -43,13 +42,13 @@ class Pipeline(nn.Module):
         self.augmentations = list(augmentations)
         self.wanted = set(wanted)
         self.spec = self._out_spec()
+        self.targets = {target_of(n): n for n in main_fields(intake.spec) if target_of(n) not in intake.spec}
         self._like = {name: [n for n, f in intake.spec.items() if f.like == name] for name in chains}
         self._transformed = self._transform
 
     def chain(self, field: str) -> Chain | None:
         """The transforms of a field, or of the field that it is bound to."""
-        name = "input" if field == TARGET and TARGET not in self.chains else field
-        return dict(self.chains.items()).get(name)  # type: ignore[return-value]
+        return dict(self.chains.items()).get(self.targets.get(field, field))  # type: ignore[return-value]
 
     def compile_transforms(self) -> None:
         """From now on the transforms go through ``torch.compile``; values may differ in their last digits."""
@@ -66,17 +65,13 @@ class Pipeline(nn.Module):
             checked: whether all values of the data are known to be valid, so that these need not be looked at.
         """
         batch = self.intake(stored, checked=checked)
-        changed = False
         if generator is not None:
             batch = self._augment(batch, generator, "geometric")
-        bound = TARGET not in batch and "input" in batch
-        if bound:
-            batch[TARGET] = batch["input"]
-        if generator is not None:
-            before = batch.get("input"), batch.get(TARGET)
-            batch = self._augment(batch, generator, "corrupting")
-            changed = batch.get("input") is not before[0] or batch.get(TARGET) is not before[1]
-        return self._transformed(batch, shared=bound and not changed)
+        batch |= {target: batch[field] for target, field in self.targets.items() if field in batch}
+        if generator is None:
+            return self._transformed(batch)
+        batch = self._transformed(self._augment(batch, generator, "corrupting"))
+        return self._augment(batch, generator, "corrupting", space=MODEL)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Pipeline:
         # Augmentations go to the device with the rest. They are not registered: what belongs to training alone has no
@@ -86,15 +81,18 @@ class Pipeline(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
-    def _augment(self, batch: dict[str, Tensor], generator: torch.Generator, kind: str) -> dict[str, Tensor]:
+    def _augment(
+        self, batch: dict[str, Tensor], generator: torch.Generator, kind: str, space: str = PHYSICAL
+    ) -> dict[str, Tensor]:
         for augmentation in self.augmentations:
-            if augmentation.kind == kind:
+            if (augmentation.kind, augmentation.space) == (kind, space):
                 named = {n: batch[n] for n in augmentation.fields if n in batch}
                 batch = {**batch, **augmentation(named, generator)}
         return batch
 
-    def _transform(self, batch: dict[str, Tensor], shared: bool) -> dict[str, Tensor]:
+    def _transform(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         out = dict(batch)
+        bound = {field: target for target, field in self.targets.items() if target in batch}
         for name, module in self.chains.items():
             chain: Chain = module  # type: ignore[assignment]
             if name not in batch:
@@ -103,14 +101,14 @@ class Pipeline(nn.Module):
             masks = {n: t for n, t in like.items() if t.dtype == torch.bool}
             others = {n: t for n, t in like.items() if t.dtype != torch.bool}
             tracks = {name: batch[name]}
-            follows = name == "input" and TARGET in batch and TARGET not in self.chains
-            if follows and not shared:
-                tracks[TARGET] = batch[TARGET]
+            target = bound.get(name)
+            if target is not None and batch[target] is not batch[name]:  # else both come to the same
+                tracks[target] = batch[target]
             spaces, others, masks = chain.carry(tracks, others, masks)
             out |= others | masks
             self._provide(out, name, chain, spaces[name])
-            if follows:
-                self._provide(out, TARGET, chain, spaces.get(TARGET, spaces[name]))
+            if target is not None:
+                self._provide(out, target, chain, spaces.get(target, spaces[name]))
         return out
 
     def _provide(self, out: dict[str, Tensor], name: str, chain: Chain, seen: Mapping[str, Tensor]) -> None:

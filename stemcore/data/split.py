@@ -21,22 +21,50 @@ class Split:
 
 
 def split(dataset: Dataset, *, val: float, test: float, by: str, seed: int) -> Split:
-    """Splits a data set at random.
+    """Splits a data set.
 
     Args:
         dataset: the items.
         val, test: fractions of the items, 0 for none. A part that is wanted gets at least one unit.
-        by: ``item``; ``block`` (whole storage blocks, so that validation reads few of them); ``group``.
+        by: what stays together in a random draw: ``item``; ``block`` (whole storage blocks, so that validation reads
+            few of them); ``group``. Or ``given``: as the data say; where these have no items for validation or for
+            testing, those are drawn, item by item, from what they have for training.
         seed: of the draw.
 
     Raises:
-        UserError: if the dataset has no groups, or if too few units are left to train on.
+        UserError: if the dataset has no groups or does not say what is for what, or if too few units are left to train
+            on.
     """
-    units = _units(dataset, by)
+    if by != "given":
+        return _drawn(_units(dataset, by), val, test, by, seed)
+    given = _given(dataset)
+    train = given["train"]
+    val, test = (0.0 if len(given[part]) else share for part, share in (("val", val), ("test", test)))
+    drawn = _drawn(list(train.reshape(-1, 1)), val, test, "item", seed)
+    return Split(drawn.train, *(np.concatenate([given[p], getattr(drawn, p)]) for p in ("val", "test")))
+
+
+def _given(dataset: Dataset) -> dict[str, np.ndarray]:
+    parts = dataset.parts
+    if parts is None:
+        raise UserError(
+            "the data do not say which items are for training", where="data.split", hint="choose item, block or group"
+        )
+    found = {part: np.flatnonzero(np.asarray(parts) == part) for part in ("train", "val", "test")}
+    if len(found["train"]) < 2:
+        raise UserError(
+            f"the data give {len(found['train'])} items to training",
+            where="data.split",
+            hint=f"what they say is {', '.join(map(repr, np.unique(parts).tolist()))}; known are train, val and test",
+        )
+    return found
+
+
+def _drawn(units: Sequence[np.ndarray], val: float, test: float, by: str, seed: int) -> Split:
     order = np.random.default_rng([seed, 0x5EED]).permutation(len(units))
     sizes = np.array([len(u) for u in units])[order]
     ends = np.cumsum(sizes)
-    total = len(dataset)
+    total = int(sizes.sum())
     n_test = _count(ends, test * total, test > 0)
     n_val = n_test + _count(ends[n_test:] - (ends[n_test - 1] if n_test else 0), val * total, val > 0)
     if n_val >= len(units):

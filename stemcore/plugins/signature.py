@@ -36,8 +36,11 @@ CORE_KEYS: dict[str, tuple[str, ...]] = {
 class Schema:
     """The configuration of one component.
 
-    A parameter that ends in an underscore (``from_``) is written without it. Values are checked strictly, as JSON:
-    ``true`` is not 1 and ``"32"`` is not 32, while a list serves for a tuple and text for a path.
+    A parameter that ends in an underscore (``from_``) is written without it. A class whose constructor hands ``**rest``
+    on to that of its base has the base's keyword-only parameters, too, as far as it names none of its own.
+
+    Values are checked strictly, as JSON: ``true`` is not 1 and ``"32"`` is not 32, while a list serves for a tuple and
+    text for a path.
 
     Args:
         target: the component's class or function.
@@ -56,11 +59,17 @@ class Schema:
         self.target, self.kind, self.name = target, kind, name
         self.deprecated = deprecation_of(target)
         parameters = list(_signature(target).parameters.values())
-        own = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-        hints = _hints(target, own)
-        doc = docstring_parser.parse(inspect.getdoc(target) or "")
-        self.summary = doc.short_description or ""
-        described = {p.arg_name: p.description or "" for p in doc.params}
+        own: list[inspect.Parameter] = []
+        hints: dict[str, Any] = {}
+        described: dict[str, str] = {}
+        for level in _levels(target):
+            known = {p.name for p in own}
+            new = [p for p in _keywords(level) if p.name not in known]
+            own += new
+            hints |= _hints(level, new)
+            doc = docstring_parser.parse(inspect.getdoc(level) or "")
+            described = {p.arg_name: p.description or "" for p in doc.params} | described
+        self.summary = docstring_parser.parse(inspect.getdoc(target) or "").short_description or ""
         given = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if len(given) != len(kind.given):
             hands = ", ".join(kind.given) or "nothing"
@@ -128,6 +137,22 @@ def _signature(target: Callable[..., Any]) -> inspect.Signature:
         whole = inspect.signature(target.__init__)
         return whole.replace(parameters=list(whole.parameters.values())[1:])
     return inspect.signature(target)
+
+
+def _keywords(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [p for p in _signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
+def _levels(target: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The component, then the bases to which constructors hand ``**rest`` on, one after the other."""
+    levels: list[Callable[..., Any]] = [target]
+    bases = [c for c in inspect.getmro(target)[1:] if "__init__" in vars(c)] if inspect.isclass(target) else []
+    for base in bases:
+        handed_on = any(p.kind is p.VAR_KEYWORD for p in _signature(levels[-1]).parameters.values())
+        if not handed_on or base is object:
+            break
+        levels.append(base)
+    return levels
 
 
 def _hints(target: Callable[..., Any], parameters: list[inspect.Parameter]) -> dict[str, Any]:

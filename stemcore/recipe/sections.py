@@ -76,7 +76,9 @@ class DataConfig(Section):
     train: Slot
     val: Share = Field(0.2, description="a share of the training data, or a data set of its own")
     test: Share = Field(0.0, description="a share of the training data, or a data set of its own")
-    split: Literal["item", "block", "group"] = Field("item", description="what is kept together when data are split")
+    split: Literal["item", "block", "group", "given"] = Field(
+        "item", description="what is kept together when data are split; given: the data say what each item is for"
+    )
     augment: list[Slot] = Field(default=[], description="random changes of the training batches, in order")
     transforms: dict[str, list[Slot]] = Field(default={}, description="preprocessing of each field, in order")
     batch_size: AtLeastOne = Field(128, description="items of a training batch, on each device")

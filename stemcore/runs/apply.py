@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -16,8 +16,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from stemcore.assemble import Parts, assemble
-from stemcore.assemble.sources import Sources
+from stemcore.assemble.sources import Sources, open_sources
 from stemcore.component.dataset import Dataset
+from stemcore.component.fields import main_fields
 from stemcore.component.model import Model
 from stemcore.data.source import Source, whole
 from stemcore.errors import Problem, UserError
@@ -26,6 +27,8 @@ from stemcore.progress import Reporter
 from stemcore.progress import reporter as default_reporter
 from stemcore.recipe import Recipe
 from stemcore.runs.directory import SUMMARY
+from stemcore.runs.items import Items, items_of
+from stemcore.runs.predictor import Declared, Predictor
 from stemcore.runs.resume import locate, recipe_of
 from stemcore.runs.scores import evaluate
 from stemcore.runs.storage import OutputFile, Storage
@@ -130,7 +133,12 @@ class Run:
         path, storage = _output(out, (".h5", ".hdf5")), Storage(dtype, compression)
         loaded, source = self.load(data)
         assert path is not None
-        chain, spec = loaded.parts.supply.chains.get("prediction"), loaded.parts.spec["input"]
+        spec = loaded.parts.spec.get("input")
+        if spec is None:
+            fields = ", ".join(main_fields(loaded.parts.spec))
+            message = f"the run has several inputs ({fields}) and no reconstruction of them all"
+            raise UserError(message, where=str(self.directory))
+        chain = loaded.parts.supply.chains.get("prediction")
 
         def denoise(**fields: Tensor) -> Tensor:
             prediction = loaded.model.reconstruct(**fields).float()
@@ -160,6 +168,48 @@ class Run:
         finally:
             loaded.parts.sources.close()
 
+    def impute(
+        self, given: Mapping[str, np.ndarray], *, draws: int = 0, reporter: Reporter | None = None
+    ) -> dict[str, np.ndarray]:
+        """The fields that are missing, by name, in physical units.
+
+        Args:
+            given: the fields that are there, each (n, *shape), as stored; NaN where a value is missing and the
+                transforms fill it in.
+            draws: 0 for the one prediction that is the same every time, each field (n, *shape); or so many random
+                draws of what is probable, each field (draws, n, *shape).
+            reporter: progress.
+
+        Raises:
+            UserError: if the model does not impute, or the fields do not fit it.
+        """
+        return self.predictor().impute_arrays(given, draws=draws, reporter=_said(reporter))
+
+    def predictor(self) -> Predictor:
+        """The model with its transforms, on the recipe's device, for data in memory; the run's own need not be there.
+
+        Raises:
+            UserError: if it cannot be built.
+        """
+        spec = checkpoint.fields_of(self._contents)
+        loaded = self._loaded(assemble(_one_device(self.recipe), Sources(whole(Declared(spec)), None, None)))
+        return Predictor(loaded.parts, loaded.model, loaded.fabric)
+
+    def items(self, part: str = "test") -> Items:
+        """Items of the run's own data as stored, all in memory.
+
+        Args:
+            part: ``train``, ``val``, ``test`` or ``all``.
+
+        Raises:
+            UserError: if there is no such part, or the data cannot be read.
+        """
+        sources = open_sources(self.recipe)
+        try:
+            return items_of(sources, part)
+        finally:
+            sources.close()
+
     def load(self, data: str | Path | None = None) -> tuple[Loaded, Source]:
         """The model with its weights and transforms, on the recipe's device, and the items of ``data``.
 
@@ -175,6 +225,9 @@ class Run:
             source = whole(kind.elsewhere(Path(data), **train.arguments))
             self._refuse_misfit(source, str(data))
             parts = assemble(_one_device(self.recipe), Sources(source, None, None))
+        return self._loaded(parts), source
+
+    def _loaded(self, parts: Parts) -> Loaded:
         fabric = launch(parts)
         model = parts.build_model()
         weights, where = self._contents["weights"], str(self.checkpoint)
@@ -182,10 +235,10 @@ class Run:
         checkpoint.load_weights(weights, checkpoint.TRANSFORMS, parts.pipeline, where)
         parts.pipeline.to(fabric.device)
         model.to(fabric.device)
-        return Loaded(parts, model, fabric), source
+        return Loaded(parts, model, fabric)
 
     def _refuse_misfit(self, source: Source, where: str) -> None:
-        trained = {n: tuple(s) for n, s in self._contents["fields"].items()}
+        trained = {n: f.shape for n, f in checkpoint.fields_of(self._contents).items()}
         there = {n: tuple(f.shape) for n, f in source.dataset.fields.items()}
         problems = [
             Problem(

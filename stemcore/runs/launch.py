@@ -158,7 +158,7 @@ def _train(
         "recipe": recipe.to_yaml(),
         "data": parts.sources.train.dataset.fingerprint(),
         "overfit_batches": overfit_batches,
-        "fields": {n: list(f.shape) for n, f in parts.sources.spec.items()},
+        "fields": checkpoint.fields_document(parts.sources.spec),
     }
     with files.logging_to(directory, earlier):
         log.info(

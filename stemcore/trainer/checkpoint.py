@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stemcore.component.fields import DataSpec, FieldSpec
 from stemcore.errors import UserError
 from stemcore.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 MODEL, TRANSFORMS = "model.", "transforms."
 
 
@@ -72,6 +74,20 @@ def load_weights(weights: Mapping[str, Tensor], prefix: str, module: nn.Module, 
             hint="use a checkpoint of the same model configuration",
         )
     module.load_state_dict(given)
+
+
+def fields_document(spec: DataSpec) -> dict[str, Any]:
+    """The fields of a data set in primitive types, for a checkpoint: a model can be built without the data."""
+    return {
+        "scan_shape": spec.scan_shape,
+        "fields": {n: asdict(f) for n, f in spec.items()},
+    }
+
+
+def fields_of(contents: Mapping[str, Any]) -> DataSpec:
+    """What :func:`fields_document` wrote."""
+    document = contents["fields"]
+    return DataSpec({n: FieldSpec(**f) for n, f in document["fields"].items()}, document["scan_shape"])
 
 
 def random_state() -> dict[str, Any]:

@@ -210,3 +210,58 @@ def test_deprecated_parameters_are_written_where_they_are_used_alone() -> None:
     required = Schema(Required, KINDS["dataset"], "required")
     arguments, _ = required.validate({"old": 1})
     assert required.document(arguments) == {"old": 1}
+
+
+class Wide:
+    """A base.
+
+    Args:
+        width: of a layer.
+        depth: how many layers.
+    """
+
+    def __init__(self, spec: Any, *, width: int = 4, depth: int = 2) -> None:
+        self.seen = (width, depth)
+
+
+class Wider(Wide):
+    """One with a parameter more, and a default of its own.
+
+    Args:
+        extra: what is more.
+        width: of the first layer.
+    """
+
+    def __init__(self, spec: Any, *, extra: float = 0.5, width: int = 8, **rest: Any) -> None:
+        super().__init__(spec, width=width, **rest)
+        self.extra = extra
+
+
+class Widest(Wider):
+    """A constructor that is inherited."""
+
+
+class Closed(Wide):
+    """One that hands nothing on."""
+
+    def __init__(self, spec: Any, *, extra: int = 1) -> None:
+        super().__init__(spec)
+
+
+@pytest.mark.parametrize("target", [Wider, Widest])
+def test_parameters_that_are_handed_on_to_a_base_are_in_the_schema(target: Any) -> None:
+    schema = Schema(target, KINDS["model"], "wider")
+    fields = {f.alias: f for f in schema.model.model_fields.values()}
+    assert {n: (f.default, f.description) for n, f in fields.items()} == {
+        "extra": (0.5, "what is more."),
+        "width": (8, "of the first layer."),
+        "depth": (2, "how many layers."),
+    }
+    arguments, problems = schema.validate({"depth": 3})
+    assert problems == []
+    assert schema.build(None, **arguments).seen == (8, 3)
+    assert schema.validate({"dept": 3})[1][0][1].message == "unknown key 'dept'"
+
+
+def test_a_base_that_is_handed_nothing_adds_no_parameters() -> None:
+    assert [f.alias for f in Schema(Closed, KINDS["model"], "closed").model.model_fields.values()] == ["extra"]

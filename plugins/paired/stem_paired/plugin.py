@@ -1,0 +1,17 @@
+"""Paired platforms: joint variational autoencoders that impute one from the other."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_models() -> dict[str, str]:
+    """Models of two platforms."""
+    return {"joint_vae": "stem_paired.joint_vae:JointVae"}
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What the contract checks need to know."""
+    return {"model/joint_vae": "stem_paired.examples:joint_vae"}

@@ -1,0 +1,137 @@
+"""A run's model with its transforms, applied to arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from stemcore.assemble import Parts
+from stemcore.component.dataset import Dataset
+from stemcore.component.fields import DataSpec, FieldSpec
+from stemcore.component.model import Model
+from stemcore.errors import Problem, UserError, close_match
+from stemcore.progress import Reporter
+from stemcore.trainer.validate import evaluation
+
+
+class Declared(Dataset):
+    """The fields of data that are not here: what a model was trained on, when it is applied to arrays.
+
+    Args:
+        spec: the fields as stored.
+    """
+
+    def __init__(self, spec: DataSpec) -> None:
+        self._spec = spec
+
+    def __len__(self) -> int:
+        return 0
+
+    @property
+    def fields(self) -> Mapping[str, FieldSpec]:
+        """The fields as stored."""
+        return self._spec.fields
+
+    @property
+    def scan_shape(self) -> tuple[int, ...] | None:
+        """The scan's, if there is one."""
+        return self._spec.scan_shape
+
+    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """No items: there are none."""
+        return {n: np.empty((0, *(s or 0 for s in f.shape)), f.dtype) for n, f in self._spec.items()}
+
+
+class Predictor:
+    """A run's model with its transforms: tensors as they are stored in, tensors in physical units out, differentiably.
+
+    Attributes:
+        fields: what it was trained on, as stored; a field may be left out where the model takes it as optional.
+    """
+
+    def __init__(self, parts: Parts, model: Model, fabric: Fabric) -> None:
+        self._parts, self._model, self._fabric = parts, model.eval(), fabric
+        self.fields: DataSpec = parts.sources.spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where tensors have to be."""
+        return self._fabric.device
+
+    def impute(self, given: Mapping[str, Tensor], *, draw: bool = False) -> dict[str, Tensor]:
+        """The fields that are missing, by name, each (n, *shape).
+
+        Args:
+            given: fields by name, each (n, *shape).
+            draw: whether to draw them at random from what is probable, by PyTorch's global generator.
+
+        Raises:
+            UserError: if the model does not impute, or not from these fields.
+        """
+        with self._fabric.autocast():
+            found = self._model.impute(draw, **self._model_fields(given))
+        chains = self._parts.supply.chains
+        return {n: chains[n].inverse(t.float()) if n in chains else t for n, t in found.items()}
+
+    def encode(self, given: Mapping[str, Tensor]) -> Tensor:
+        """The latents (n, ...) of fields, each (n, *shape). Raises ``UserError`` if the model has none."""
+        with self._fabric.autocast():
+            return self._model.encode(**self._model_fields(given)).float()
+
+    def impute_arrays(
+        self, given: Mapping[str, np.ndarray], *, draws: int = 0, reporter: Reporter
+    ) -> dict[str, np.ndarray]:
+        """:meth:`impute` in batches, from and to NumPy; see ``Run.impute``."""
+        self._refuse_misfit(given)
+        items = len(next(iter(given.values())))
+        size = self._parts.recipe.data.evaluation_batch_size
+        found: dict[str, list[np.ndarray]] = {}
+        with (
+            evaluation(self._model, self._parts.recipe.seed),
+            reporter.task("imputing", items * max(1, draws)) as task,
+        ):
+            for start in range(0, items, size):
+                rows = {n: torch.from_numpy(a[start : start + size]).to(self.device) for n, a in given.items()}
+                drawn = [self.impute(rows, draw=draws > 0) for _ in range(max(1, draws))]
+                for name in drawn[0]:
+                    tensors = [one[name].cpu() for one in drawn]
+                    found.setdefault(name, []).append((torch.stack(tensors) if draws else tensors[0]).numpy())
+                task.advance(max(1, draws) * len(next(iter(rows.values()))))
+        return {name: np.concatenate(arrays, axis=1 if draws else 0) for name, arrays in found.items()}
+
+    def encode_arrays(self, given: Mapping[str, np.ndarray]) -> np.ndarray:
+        """:meth:`encode` in batches, from and to NumPy."""
+        self._refuse_misfit(given)
+        size = self._parts.recipe.data.evaluation_batch_size
+        parts = []
+        with evaluation(self._model, self._parts.recipe.seed):
+            for start in range(0, len(next(iter(given.values()))), size):
+                rows = {n: torch.from_numpy(a[start : start + size]).to(self.device) for n, a in given.items()}
+                parts.append(self.encode(rows).cpu().numpy())
+        return np.concatenate(parts)
+
+    def _model_fields(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        items = len(next(iter(given.values())))
+        batch = self._parts.pipeline({**given, "index": torch.arange(items, device=self.device)})
+        return self._parts.given(batch)
+
+    def _refuse_misfit(self, given: Mapping[str, np.ndarray]) -> None:
+        if not given:
+            raise UserError("there is nothing to start from", hint=f"give one of {', '.join(self.fields)}")
+        problems = []
+        for name, array in given.items():
+            if name not in self.fields:
+                problems.append(Problem(f"the model knows no field '{name}'", hint=close_match(name, self.fields)))
+            elif array.ndim != 1 + len(self.fields[name].shape) or any(
+                want not in (None, have) for want, have in zip(self.fields[name].shape, array.shape[1:], strict=True)
+            ):
+                wanted = self.fields[name].shape
+                problems.append(Problem(f"'{name}' has shape {array.shape[1:]}, the run was trained on {wanted}"))
+        if len({len(a) for a in given.values()}) > 1:
+            problems.append(Problem(f"the fields differ in their number of items: {[len(a) for a in given.values()]}"))
+        if problems:
+            raise UserError(*problems)
