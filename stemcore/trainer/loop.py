@@ -272,10 +272,10 @@ class Trainer:
 
     def _callbacks(self, loggers: list[Logger]) -> Dispatch:
         config, directions = self.config, self.parts.directions
-        monitor = config.checkpoint.monitor
-        self.keeper = Keeper(
-            self.directory / "checkpoints", monitor, directions[monitor] or "min", config.checkpoint.every_n_epochs
-        )
+        kept = config.checkpoint
+        way = directions[kept.monitor] or "min"
+        folder = self.directory / "checkpoints"
+        self.keeper = Keeper(folder, kept.monitor, way, kept.every_n_epochs, kept.save_top_k)
         first = self.fabric.global_rank == 0
         self.record = Record(
             loggers if first else [],
