@@ -18,6 +18,12 @@ def stem_models() -> dict[str, str]:
 
 
 @hookimpl
+def stem_commands() -> dict[str, str]:
+    """Verbs for runs of paired models."""
+    return {"compare": "stem_paired.compare_command:compare"}
+
+
+@hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
