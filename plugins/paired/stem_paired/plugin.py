@@ -6,6 +6,12 @@ from stemcore import hookimpl
 
 
 @hookimpl
+def stem_datasets() -> dict[str, str]:
+    """Tables of two platforms."""
+    return {"paired_tables": "stem_paired.paired_tables:PairedTables"}
+
+
+@hookimpl
 def stem_models() -> dict[str, str]:
     """Models of two platforms."""
     return {"joint_vae": "stem_paired.joint_vae:JointVae"}
@@ -20,4 +26,7 @@ def stem_commands() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {"model/joint_vae": "stem_paired.examples:joint_vae"}
+    return {
+        "dataset/paired_tables": "stem_paired.table_examples:paired_tables",
+        "model/joint_vae": "stem_paired.examples:joint_vae",
+    }
