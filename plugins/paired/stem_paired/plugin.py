@@ -8,10 +8,18 @@ from stemcore import hookimpl
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Models of two platforms."""
-    return {"joint_vae": "stem_paired.joint_vae:JointVae"}
+    return {
+        "joint_vae": "stem_paired.joint_vae:JointVae",
+        "res_unet": "stem_paired.res_unet:ResUnet",
+        "generative_vae": "stem_paired.generative_vae:GenerativeVae",
+    }
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {"model/joint_vae": "stem_paired.examples:joint_vae"}
+    return {
+        "model/joint_vae": "stem_paired.examples:joint_vae",
+        "model/res_unet": "stem_paired.examples:res_unet",
+        "model/generative_vae": "stem_paired.examples:generative_vae",
+    }
