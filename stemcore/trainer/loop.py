@@ -31,7 +31,7 @@ from stemcore.trainer.engine import channels_last
 from stemcore.trainer.feed import Feed
 from stemcore.trainer.interrupt import Interrupt, interruptible
 from stemcore.trainer.meters import Meter
-from stemcore.trainer.optim import build_groups, fuse, refuse_unreached, step_all
+from stemcore.trainer.optim import build_groups, fuse, refuse_apart, refuse_unreached, step_all
 from stemcore.trainer.passes import Passes
 from stemcore.trainer.profile import Profile
 from stemcore.trainer.step import Step
@@ -92,6 +92,7 @@ class Trainer:
         self.groups = build_groups(recipe, model, total_steps)
         # Where an optimizer names its losses, each has a backward pass of its own, to its own parameters alone.
         self.apart = any(g.losses is not None for g in self.groups)
+        refuse_apart(self.groups, fabric.strategy, recipe)
         shares = [g.losses for g in self.groups] if self.apart else [None]
         step = Step(model, parts, compiled=config.compile, shares=shares)
         setup = fabric.setup(step, *(g.optimizer for g in self.groups))

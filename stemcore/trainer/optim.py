@@ -8,6 +8,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.strategies.single_device import SingleDeviceStrategy
+from lightning_fabric.strategies.strategy import Strategy
 from torch import nn
 from torch.optim import Optimizer
 
@@ -96,6 +99,23 @@ def build_groups(recipe: Recipe, model: nn.Module, total_steps: int) -> list[Gro
         scheduler = recipe.scheduler.build(optimizer, total_steps) if recipe.scheduler is not None else None
         groups.append(Group(group_name, optimizer, scheduler, group.losses))
     return groups
+
+
+def refuse_apart(groups: Sequence[Group], strategy: Strategy, recipe: Recipe) -> None:
+    """Several backward passes through one forward pass work on one device and under DDP.
+
+    Raises:
+        UserError: for another strategy, where a group names losses of its own.
+    """
+    works = isinstance(strategy, (SingleDeviceStrategy, DDPStrategy))
+    if works or all(group.losses is None for group in groups):
+        return
+    name = type(strategy).__name__.removesuffix("Strategy")
+    raise UserError(
+        f"optimizers with losses of their own cannot be trained under {name}",
+        where=recipe.where(("trainer", "strategy")),
+        hint="use ddp, or one device",
+    )
 
 
 def refuse_unreached(groups: Sequence[Group], recipe: Recipe) -> None:
