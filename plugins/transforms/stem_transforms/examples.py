@@ -126,8 +126,9 @@ def poisson(folder: Path) -> list[AugmentationExample]:
 
 
 def noise(folder: Path) -> list[AugmentationExample]:
-    """Clipped and not."""
-    return [*_on_counts([{"std": 0.5}, {"std": 0.5, "clip": False}]), AugmentationExample(config={"std": 2.0})]
+    """Clipped and not, and in the model's space."""
+    configs: list[dict[str, Any]] = [{"std": 0.5}, {"std": 0.5, "clip": False}, {"std": 0.4, "space": "model"}]
+    return [*_on_counts(configs), AugmentationExample(config={"std": 2.0})]
 
 
 def _on_patterns(configs: list[dict[str, Any]]) -> list[TransformExample]:

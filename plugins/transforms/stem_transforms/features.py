@@ -83,8 +83,7 @@ def report_flat(spec: FieldSpec, flat: Tensor, who: str) -> None:
             hint=f"check the data, or leave {who} out",
         )
     if bool(flat.any()):
-        count, names = int(flat.sum()), named(spec, flat)
-        log.info("%s: %d features of '%s' do not vary and are divided by 1: %s", who, count, spec.name, names)
+        log.info("%s: features of '%s' that do not vary are divided by 1: %s", who, spec.name, named(spec, flat))
 
 
 @contextmanager

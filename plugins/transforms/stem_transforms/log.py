@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stem_transforms.extremes import Extremes
-from stem_transforms.features import fixed, measured, refuse_infinite, refuse_never_measured
+from stem_transforms.features import fixed, measured, named, refuse_infinite, refuse_never_measured
 from stemcore import FieldSpec, Transform, UserError
 
 logger = logging.getLogger("stemcore")
@@ -79,11 +79,17 @@ class Log(Transform):
             )
         shift = torch.where(found.low >= self.eps, 0.0, self.eps - found.low)
         self.shift.copy_(shift)
-        moved = int((shift != 0).sum())
-        if moved and self.shift.ndim:
-            logger.info("log: %d features of '%s' are shifted, by up to %.6g", moved, name, float(shift.max()))
-        elif moved:
-            logger.info("log: '%s' is shifted by %.9g, its smallest training value being %.6g", name, shift, found.low)
+        self._report(shift, found.low)
+
+    def _report(self, shift: Tensor, low: Tensor) -> None:
+        name, moved = self.spec.name, shift != 0
+        if not bool(moved.any()):
+            return
+        if shift.ndim:
+            names = named(self.spec, moved)
+            logger.info("log: features of '%s' are shifted by up to %.6g: %s", name, shift.max(), names)
+        else:
+            logger.info("log: '%s' is shifted by %.6g, its smallest training value being %.6g", name, shift, low)
 
     def forward(self, x: Tensor) -> Tensor:
         """log(x + shift), shape kept."""
