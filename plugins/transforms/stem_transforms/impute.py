@@ -106,7 +106,7 @@ class Impute(Transform):
 
     def readable(self) -> dict[str, float | Tensor]:
         """The number of each feature; of ``knn`` also how many training rows are kept."""
-        rows: dict[str, float | Tensor] = {"rows": float(len(self.table))} if self.method == "knn" else {}
+        rows: dict[str, float | Tensor] = {"rows": len(self.table)} if self.method == "knn" else {}
         name = "mean" if self.method == "knn" else self.method
         return {name: self.fill, **rows} if self.method != "zero" else {}
 
