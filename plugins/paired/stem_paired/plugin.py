@@ -8,10 +8,24 @@ from stemcore import hookimpl
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Models of two platforms."""
-    return {"joint_vae": "stem_paired.joint_vae:JointVae"}
+    return {
+        "joint_iwae": "stem_paired.joint_iwae:JointIwae",
+        "joint_mm": "stem_paired.joint_mm:JointMm",
+        "joint_vae": "stem_paired.joint_vae:JointVae",
+        "joint_vae_plus": "stem_paired.joint_vae_plus:JointVaePlus",
+        "joint_vae_vampprior": "stem_paired.joint_vae_vampprior:JointVaeVampPrior",
+        "joint_vq": "stem_paired.joint_vq:JointVq",
+    }
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {"model/joint_vae": "stem_paired.examples:joint_vae"}
+    return {
+        "model/joint_iwae": "stem_paired.examples:joint_iwae",
+        "model/joint_mm": "stem_paired.examples:joint_mm",
+        "model/joint_vae": "stem_paired.examples:joint_vae",
+        "model/joint_vae_plus": "stem_paired.examples:joint_vae_plus",
+        "model/joint_vae_vampprior": "stem_paired.examples:joint_vae_vampprior",
+        "model/joint_vq": "stem_paired.examples:joint_vq",
+    }
