@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stem_paired.autoencoder import joint
 from stem_paired.joint_vae import JointVae
-from stem_paired.platforms import OTHER, PLATFORMS
+from stem_paired.platforms import OTHER, PLATFORMS, known
 from stem_paired.posteriors import Gaussian, log_gaussian, log_standard, single
 from stemcore import DataSpec, FieldSpec
 
@@ -49,7 +49,7 @@ class JointIwae(JointVae):
         names = [f"log_weights_{p}" for p in PLATFORMS]
         return {**super().provides(), **{n: FieldSpec(n, (self.samples,)) for n in names}}
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input_a: Tensor | None = None,
         input_b: Tensor | None = None,
@@ -60,7 +60,7 @@ class JointIwae(JointVae):
     ) -> dict[str, Tensor]:
         """What can be had from the platforms given, (n, features) each, and from the targets and masks of these."""
         codes: dict[str, Gaussian] = self.codes({"a": input_a, "b": input_b})
-        targets = {"a": input_a if target_a is None else target_a, "b": input_b if target_b is None else target_b}
+        targets = known({"a": pick(target_a, input_a), "b": pick(target_b, input_b)})
         masks = {"a": mask_a, "b": mask_b}
         outputs = {"latent": joint({p: self.point(p, code) for p, code in codes.items()})}
         for p, code in codes.items():
@@ -94,3 +94,8 @@ class JointIwae(JointVae):
 
 LEAST_LOG_SCALE = -4.0
 """A feature that is decoded without error would else have an unbounded likelihood."""
+
+
+def pick(target: Tensor | None, given: Tensor | None) -> Tensor | None:
+    """The target of a platform, where there is one, else the platform as it was given."""
+    return given if target is None else target

@@ -43,6 +43,8 @@ class Quantizer(nn.Module):
         self.decay = decay
         codebook = torch.randn(groups, codes, dims)
         self.codebook: Tensor
+        self.counts: Tensor
+        self.sums: Tensor
         self.ema = ema
         if ema:
             self.register_buffer("codebook", codebook)
@@ -54,7 +56,7 @@ class Quantizer(nn.Module):
     def forward(self, x: Tensor) -> Quantized:
         """The nearest codes of (n, groups x dims)."""
         x = single(x)
-        parts = x.unflatten(-1, (len(self.codebook), -1)).transpose(0, 1)
+        parts = x.reshape(len(x), len(self.codebook), -1).transpose(0, 1)
         codes = self.nearest(parts.detach())
         chosen = torch.gather(self.codebook, 1, codes[..., None].expand(-1, -1, parts.shape[-1]))
         vectors = chosen.transpose(0, 1).flatten(1)
