@@ -81,9 +81,9 @@ class Imputation:
         values[:, there] = table.values[:, [place[self._known[k]] for k in there]]
         return Table(table.ids, self._known, values)
 
-    def imputed(self, samples: Table, draws: int | None, reporter: Any) -> tuple[Table, ...]:
-        """The other platform of the samples in physical units; of draws their mean, and their standard deviation (that
-        of a sample, n - 1).
+    def imputed(self, samples: Table, draws: int | None, reporter: Any) -> tuple[Table, Table | None]:
+        """The other platform of the samples in physical units; of draws their mean, and their standard deviation (with
+        n - 1).
 
         Args:
             samples: of the one platform.
@@ -93,12 +93,14 @@ class Imputation:
         Raises:
             UserError: if the run does not impute, or values stay missing.
         """
+        spread = None
         if draws is None:
-            found = [self._predictor.impute_arrays({self._input: samples.values}, reporter=reporter)[self._output]]
+            found = self._predictor.impute_arrays({self._input: samples.values}, reporter=reporter)[self._output]
         else:
-            found = self._drawn(samples.values, draws, reporter)
-        _refuse_missing(samples, found[0], self._input)
-        return tuple(Table(samples.ids, self._named, values) for values in found)
+            found, spread = self._drawn(samples.values, draws, reporter)
+        _refuse_missing(samples, found, self._input)
+        mean = Table(samples.ids, self._named, found)
+        return mean, None if spread is None else Table(samples.ids, self._named, spread)
 
     def latents(self, samples: Table) -> Table:
         """The latents of the samples. Raises ``UserError`` if the model has none."""
@@ -133,7 +135,7 @@ class Imputation:
         order = np.argsort(-values[:, 0], kind="stable")
         return Table(tuple(self._known[k] for k in order.tolist()), tuple(names), values[order])
 
-    def _drawn(self, values: np.ndarray, draws: int, reporter: Any) -> list[np.ndarray]:
+    def _drawn(self, values: np.ndarray, draws: int, reporter: Any) -> tuple[np.ndarray, np.ndarray]:
         rows = max(1, MOST_VALUES // (draws * len(self._named)))
         mean, spread = (np.empty((len(values), len(self._named)), np.float32) for _ in range(2))
         for start in range(0, len(values), rows):
@@ -142,7 +144,7 @@ class Imputation:
             drawn = self._predictor.impute_arrays(given, draws=draws, reporter=reporter)[self._output]
             mean[part] = drawn.mean(axis=0, dtype=np.float64)
             spread[part] = drawn.std(axis=0, ddof=1, dtype=np.float64)
-        return [mean, spread]
+        return mean, spread
 
 
 def _refuse_platforms(fields: Mapping[str, FieldSpec], source: str, wanted: str, run: str) -> None:

@@ -76,8 +76,10 @@ def impute(
     targets = imputation.outputs_named(explained)
     table = imputation.samples_of(given, transpose=transpose, allow_missing=allow_missing)
     progress = reporter()
-    mean, *spread = imputation.imputed(table, samples, progress)
-    found: dict[str, Table] = {"--out": mean, **{"--uncertainty": of_draws for of_draws in spread}}
+    mean, spread = imputation.imputed(table, samples, progress)
+    found: dict[str, Table] = {"--out": mean}
+    if spread is not None:
+        found["--uncertainty"] = spread
     if latent is not None:
         found["--latent"] = imputation.latents(table)
     if importance is not None:
