@@ -24,3 +24,19 @@ def joint_vae(folder: Path) -> list[ModelExample]:
         ModelExample(label="default", config=SMALL, specs=SPECS, odd=ODD),
         ModelExample(label="plain", config={**SMALL, "batch_norm": False, "residual": False}, specs=SPECS, odd=ODD),
     ]
+
+
+def res_unet(folder: Path) -> list[ModelExample]:
+    """Of three levels, of two layers each, and of one level, which has no skip connection."""
+    levels = {"three levels": {"widths": [16, 8, 4]}, "deep": {"widths": [12, 6], "layers": 2}, "flat": {"widths": [8]}}
+    return [ModelExample(label=label, config=config, specs=SPECS, odd=ODD) for label, config in levels.items()]
+
+
+def generative_vae(folder: Path) -> list[ModelExample]:
+    """Of either kind."""
+    diffusion = {"steps": 10, "draws": 3, "denoiser": [16], "time_dim": 4}
+    kinds = {"diffusion": diffusion, "gan": {"noise_dim": 3, "critic": [8]}}
+    return [
+        ModelExample(label=kind, config={**SMALL, "decoder_type": kind, **config}, specs=SPECS, odd=ODD)
+        for kind, config in kinds.items()
+    ]

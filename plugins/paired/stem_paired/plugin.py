@@ -14,7 +14,11 @@ def stem_datasets() -> dict[str, str]:
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Models of two platforms."""
-    return {"joint_vae": "stem_paired.joint_vae:JointVae"}
+    return {
+        "joint_vae": "stem_paired.joint_vae:JointVae",
+        "res_unet": "stem_paired.res_unet:ResUnet",
+        "generative_vae": "stem_paired.generative_vae:GenerativeVae",
+    }
 
 
 @hookimpl
@@ -33,4 +37,6 @@ def stem_examples() -> dict[str, str]:
         "command/impute": "stem_paired.table_examples:impute",
         "dataset/paired_tables": "stem_paired.table_examples:paired_tables",
         "model/joint_vae": "stem_paired.examples:joint_vae",
+        "model/res_unet": "stem_paired.examples:res_unet",
+        "model/generative_vae": "stem_paired.examples:generative_vae",
     }
