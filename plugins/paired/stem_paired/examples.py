@@ -24,8 +24,8 @@ def joint_vae(folder: Path) -> list[ModelExample]:
 
 
 def res_unet(folder: Path) -> list[ModelExample]:
-    """Of three levels, of two layers each, and of one level, which has no skip connection."""
-    levels = {"three levels": {"widths": [16, 8, 4]}, "deep": {"widths": [12, 6], "layers": 2}, "flat": {"widths": [8]}}
+    """Of two levels of two layers, and of one level, which has no skip connection."""
+    levels = {"deep": {"widths": [12, 6], "layers": 2, "batch_norm": True}, "flat": {"widths": [8]}}
     return [ModelExample(label=label, config=config, specs=SPECS, odd=ODD) for label, config in levels.items()]
 
 
