@@ -38,6 +38,7 @@ def generative_vae(folder: Path) -> list[ModelExample]:
         for kind, config in kinds.items()
     ]
 
+
 def joint_vae_plus(folder: Path) -> ModelExample:
     """Flows and spectral normalisation."""
     return small("default", flows=2)
