@@ -124,7 +124,7 @@ class GenerativeVae(JointVae):
         if not draw:
             return super().impute(False, **fields)
         p = platform_of(fields)
-        z = self.draw(*self.encoders[p](fields[f"input_{p}"]))
+        z = self.sampled(p, self.encoders[p](fields[f"input_{p}"])).latents
         if self.decoder_type == "diffusion":
             return {f"input_{OTHER[p]}": self.diffusions[OTHER[p]].sample(z)}
         return {f"input_{OTHER[p]}": self.decoders[OTHER[p]](z, draw=True)}
