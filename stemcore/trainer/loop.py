@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from stemcore.trainer.engine import channels_last
 from stemcore.trainer.feed import Feed
 from stemcore.trainer.interrupt import Interrupt, interruptible
 from stemcore.trainer.meters import Meter
-from stemcore.trainer.optim import build_groups, fuse
+from stemcore.trainer.optim import build_groups, fuse, refuse_apart, refuse_unreached, step_all
 from stemcore.trainer.passes import Passes
 from stemcore.trainer.profile import Profile
 from stemcore.trainer.step import Step
@@ -89,8 +89,12 @@ class Trainer:
         self.channels_last = channels_last(parts)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        step = Step(model, parts, compiled=config.compile)
         self.groups = build_groups(recipe, model, total_steps)
+        # Where an optimizer names its losses, each has a backward pass of its own, to its own parameters alone.
+        self.apart = any(g.losses is not None for g in self.groups)
+        refuse_apart(self.groups, fabric.strategy, recipe)
+        shares = [g.losses for g in self.groups] if self.apart else [None]
+        step = Step(model, parts, compiled=config.compile, shares=shares)
         setup = fabric.setup(step, *(g.optimizer for g in self.groups))
         self.step, self.optimizers = setup[0], setup[1:]
         self.passes = Passes(fabric, self.step)
@@ -162,8 +166,8 @@ class Trainer:
                 last = self.batch + 1 == first + window
                 position = state.epoch + self.batch / total
                 with self.passes.window(last=last):
-                    loss, values, tensors = self._forward(rows, position)
-                    self.passes.backward(loss if window == 1 else loss / window)
+                    losses, values, tensors = self._forward(rows, position)
+                    self._backward(losses if window == 1 else [loss / window for loss in losses])
                 items = len(rows["index"])
                 self.meter.add(values, items, rows["index"])
                 self.items += items
@@ -182,7 +186,7 @@ class Trainer:
                 if self.batch < total:  # storage kept the loop waiting until somebody asked it to stop
                     self._interrupted(between_steps=self.batch % accumulate == 0)
 
-    def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Tensor, Tensor, Any]:
+    def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Sequence[Tensor], Tensor, Any]:
         generator = None
         if self.parts.pipeline.augmentations:
             key = [self.seed, self.state.epoch, self.batch, self.fabric.global_rank, 0xA06]
@@ -194,17 +198,26 @@ class Trainer:
             if self.channels_last:
                 batch = {n: _channels_last(t) for n, t in batch.items()}
         weights = {n: weight(position) for n, weight in self.parts.weights.items()}
-        loss, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs)
-        return loss, values, (batch, outputs)
+        losses, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs)
+        return losses, values, (batch, outputs)
+
+    def _backward(self, losses: Sequence[Tensor]) -> None:
+        if not self.apart:
+            self.passes.backward(losses[0])
+            return
+        for loss, group in zip(losses, self.groups, strict=True):
+            self.passes.backward(loss, parameters=group.parameters, again=group is not self.groups[-1])
 
     def _optimizer_step(self) -> None:
+        if self.apart and self.state.step == 0:
+            refuse_unreached(self.groups, self.recipe)
         for optimizer in self.optimizers:
             if self.config.gradient_clip_val is not None:
                 # Under fp16 an overflow is the scaler's to skip, not an error of clipping.
                 self.fabric.clip_gradients(
                     self.step, optimizer, max_norm=self.config.gradient_clip_val, error_if_nonfinite=False
                 )
-            optimizer.step()
+        step_all(self.optimizers, getattr(self.fabric.strategy.precision, "scaler", None))
         for group in self.groups:
             group.clear_gradients()
             group.step_scheduler("step", {})
@@ -272,10 +285,10 @@ class Trainer:
 
     def _callbacks(self, loggers: list[Logger]) -> Dispatch:
         config, directions = self.config, self.parts.directions
-        monitor = config.checkpoint.monitor
-        self.keeper = Keeper(
-            self.directory / "checkpoints", monitor, directions[monitor] or "min", config.checkpoint.every_n_epochs
-        )
+        kept = config.checkpoint
+        way = directions[kept.monitor] or "min"
+        folder = self.directory / "checkpoints"
+        self.keeper = Keeper(folder, kept.monitor, way, kept.every_n_epochs, kept.save_top_k)
         first = self.fabric.global_rank == 0
         self.record = Record(
             loggers if first else [],

@@ -48,6 +48,19 @@ def joint_mm(folder: Path) -> ModelExample:
     return small("default")
 
 
+def res_unet(folder: Path) -> list[ModelExample]:
+    """Of three levels, of two layers each, and of one level, which has no skip connection."""
+    levels = {"three levels": {"widths": [16, 8, 4]}, "deep": {"widths": [12, 6], "layers": 2}, "flat": {"widths": [8]}}
+    return [ModelExample(label=label, config=config, specs=SPECS, odd=ODD) for label, config in levels.items()]
+
+
+def generative_vae(folder: Path) -> list[ModelExample]:
+    """Of either kind."""
+    diffusion = {"steps": 10, "draws": 3, "denoiser": [16], "time_dim": 4}
+    kinds = {"diffusion": diffusion, "gan": {"noise_dim": 3, "critic": [8]}}
+    return [small(kind, decoder_type=kind, **config) for kind, config in kinds.items()]
+
+
 def small(label: str, **config: object) -> ModelExample:
     """A small model on tables of two sizes."""
     return ModelExample(label=label, config={**SMALL, **config}, specs=SPECS, odd=ODD)

@@ -14,7 +14,7 @@ from stemcore.testing import AugmentationExample, TransformExample
 PATTERN = FieldSpec("input", (1, 20, 16), "uint16", "counts", minimum=0.0)
 COLOURS = FieldSpec("input", (3, 16, 24), "uint8", scale=1 / 255)
 SPECTRUM = FieldSpec("input", (1, 64), "uint16", "counts", minimum=0.0)
-TABLE = FieldSpec("input", (20,))
+TABLE = FieldSpec("input", (20,), features=tuple(f"gene {k}" for k in range(20)), finite=False)
 
 
 def counts(spec: FieldSpec, items: int = 8) -> np.ndarray:
@@ -43,6 +43,13 @@ def sqrt(folder: Path) -> list[TransformExample]:
         TransformExample(label="unbiased", config=unbiased, spec=PATTERN, batch=counts(PATTERN), tolerance=None),
         *_on_others({}),
     ]
+
+
+def impute(folder: Path) -> list[TransformExample]:
+    """Every method, on tables; the others by default."""
+    methods = ("mean", "median", "knn", "zero")
+    tables = [TransformExample(label=m, config={"method": m}, spec=TABLE) for m in methods]
+    return [*tables, *_on_patterns([{}]), _colours({"method": "knn", "neighbors": 2})]
 
 
 def standardize(folder: Path) -> list[TransformExample]:

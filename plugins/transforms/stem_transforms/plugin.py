@@ -11,6 +11,7 @@ def stem_transforms() -> dict[str, str]:
     return {
         "log1p": "stem_transforms.value_transforms:Log1p",
         "sqrt": "stem_transforms.value_transforms:Sqrt",
+        "impute": "stem_transforms.impute:Impute",
         "standardize": "stem_transforms.fitted_transforms:Standardize",
         "minmax": "stem_transforms.fitted_transforms:MinMax",
         "crop": "stem_transforms.grid_transforms:Crop",
@@ -37,6 +38,7 @@ def stem_examples() -> dict[str, str]:
     return {
         "transform/log1p": "stem_transforms.examples:values",
         "transform/sqrt": "stem_transforms.examples:sqrt",
+        "transform/impute": "stem_transforms.examples:impute",
         "transform/standardize": "stem_transforms.examples:standardize",
         "transform/minmax": "stem_transforms.examples:values",
         "transform/crop": "stem_transforms.examples:crop",
