@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-FOLDER = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "4dstem"
+DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
+FOLDER = DATA / "4dstem"
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,12 @@ def counts() -> np.ndarray:
 def blurred(counts) -> np.ndarray:
     """A plain denoiser's estimate of the rates behind ``counts``."""
     return gaussian_filter(counts, (2, 0, 1, 1))
+
+
+@pytest.fixture(scope="session")
+def expression() -> np.ndarray:
+    """Expression of 200 genes in 150 tumours, (150, 200) float64."""
+    if not (DATA / "omics").is_dir():
+        pytest.skip("needs ../shared/data/omics")
+    lines = (DATA / "omics" / "breast_tcga" / "mrna.csv").read_text(encoding="utf-8").splitlines()
+    return np.array([line.split(",")[1:] for line in lines[1:]], dtype=np.float64)

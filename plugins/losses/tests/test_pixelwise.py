@@ -132,3 +132,18 @@ def test_scale_aligned_is_sigma_squared_times_the_standardized_error():
     in_log_space = ScaleAligned()(prediction * sigma + mu, target * sigma + mu)
     assert in_log_space.item() == pytest.approx(sigma**2 * standardized.item())
     assert ScaleAligned.inputs == {"prediction": "prediction@log1p", "target": "target@log1p"}
+
+
+@pointwise
+def test_a_table_is_scored_where_it_was_measured(loss, formula, expression):
+    rng = np.random.default_rng(0)
+    prediction = 0.7 * expression + 0.1 * rng.normal(size=expression.shape)
+    measured = rng.random(expression.shape) < 0.8
+    expected = formula(prediction[measured], expression[measured]).mean()
+    missing = torch.from_numpy(np.where(measured, expression, np.nan)).float()
+    guess = torch.from_numpy(prediction).float().requires_grad_()
+    value = loss(guess, missing, torch.from_numpy(measured))
+    value.backward()
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+    assert (guess.grad[~torch.from_numpy(measured)] == 0).all()
+    assert guess.grad.isfinite().all()

@@ -18,7 +18,7 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 def mse(folder: Path) -> list[MetricExample]:
     """Images and spectra."""
     of_items = over_items(lambda p, t: np.mean((p - t) ** 2))
-    spectra = {name: values.reshape(ITEMS, -1)[:, :300] for name, values in _patterns().items()}
+    spectra = {name: values.reshape(ITEMS, -1)[:, :300] for name, values in scored_patterns().items()}
     return [_images(of_items, "images"), MetricExample(label="spectra", tensors=spectra, reference=of_items)]
 
 
@@ -44,7 +44,7 @@ def weighted_mse(folder: Path) -> MetricExample:
 
 def expected_error(folder: Path) -> list[MetricExample]:
     """A truth that is known for most patterns."""
-    patterns = _patterns()
+    patterns = scored_patterns()
     truth = patterns.pop("target").astype(np.float64)
     truth[[2, 5]] = np.nan
     roots = over_items(lambda p, t: np.mean((np.sqrt(np.maximum(p, 0)) - np.sqrt(t)) ** 2), partial=True)
@@ -74,16 +74,6 @@ def ssim(folder: Path) -> MetricExample:
     return _images(of_items, blank=3.0)
 
 
-def r2(folder: Path) -> MetricExample:
-    """Errors and deviations from the mean of each pixel."""
-
-    def determination(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-        mean = np.ma.array(target, mask=~mask).mean(0).filled(0)
-        return 1 - np.sum((prediction - target)[mask] ** 2) / np.sum((target - mean)[mask] ** 2)
-
-    return _images(determination)
-
-
 def poisson_deviance(folder: Path) -> MetricExample:
     """Counts, among them many zeros."""
 
@@ -96,7 +86,7 @@ def poisson_deviance(folder: Path) -> MetricExample:
 
 def split_half(folder: Path) -> list[MetricExample]:
     """Counts, by each score; its coin has no reference."""
-    counts = {name: values for name, values in _patterns().items() if name != "prediction"}
+    counts = {name: values for name, values in scored_patterns().items() if name != "prediction"}
     configurations = {"deviance": {}, "squared": {"score": "squared"}, "sqrt": {"score": "sqrt", "dose": "half"}}
     return [MetricExample(label=k, config=config, tensors=counts) for k, config in configurations.items()]
 
@@ -160,13 +150,13 @@ def _summary(scores: list[float], partial: bool) -> dict[str, float]:
 
 def _images(reference: Callable[..., Any], label: str = "", blank: float | None = None, **config: Any) -> MetricExample:
     """The patterns, one of them with the same value everywhere."""
-    patterns = _patterns()
+    patterns = scored_patterns()
     if blank is not None:
         patterns["target"][4] = blank
     return MetricExample(label=label, config=config, tensors=patterns, reference=reference)
 
 
-def _patterns() -> dict[str, np.ndarray]:
+def scored_patterns() -> dict[str, np.ndarray]:
     """Poisson counts (n, 1, h, w) of a spot that moves, a smooth prediction, and a mask with a beam stop and a dead
     row."""
     y, x = np.indices((HEIGHT, WIDTH))

@@ -7,7 +7,7 @@ from stemcore import hookimpl
 
 @hookimpl
 def stem_metrics() -> dict[str, str]:
-    """Scores of a reconstruction against the recorded pattern, and estimates of its error to the unknown truth."""
+    """Scores of a reconstruction against what was recorded, and estimates of its error to the unknown truth."""
     return {
         "mse": "stem_metrics.error:MeanSquaredError",
         "center_mse": "stem_metrics.error:CenterError",
@@ -16,6 +16,8 @@ def stem_metrics() -> dict[str, str]:
         "psnr": "stem_metrics.fidelity:PeakSignalToNoise",
         "ssim": "stem_metrics.fidelity:StructuralSimilarity",
         "r2": "stem_metrics.r2:CoefficientOfDetermination",
+        "pearson": "stem_metrics.correlation:PearsonCorrelation",
+        "perplexity": "stem_metrics.perplexity:CodebookPerplexity",
         "poisson_deviance": "stem_metrics.counts:PoissonDeviance",
         "split_half": "stem_metrics.split_half:SplitHalf",
         "peak_preservation": "stem_metrics.diffraction:PeakPreservation",
@@ -34,7 +36,9 @@ def stem_examples() -> dict[str, str]:
         "metric/expected_error": "stem_metrics.examples:expected_error",
         "metric/psnr": "stem_metrics.examples:psnr",
         "metric/ssim": "stem_metrics.examples:ssim",
-        "metric/r2": "stem_metrics.examples:r2",
+        "metric/r2": "stem_metrics.table_examples:r2",
+        "metric/pearson": "stem_metrics.table_examples:pearson",
+        "metric/perplexity": "stem_metrics.table_examples:perplexity",
         "metric/poisson_deviance": "stem_metrics.examples:poisson_deviance",
         "metric/split_half": "stem_metrics.examples:split_half",
         "metric/peak_preservation": "stem_metrics.examples:peak_preservation",

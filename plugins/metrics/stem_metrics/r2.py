@@ -1,4 +1,4 @@
-"""The coefficient of determination against the mean pattern."""
+"""The coefficient of determination against the mean pattern, or the mean of each feature."""
 
 from __future__ import annotations
 
@@ -8,60 +8,44 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from stem_metrics.pattern import Accumulated, pixels, wide
+from stem_metrics.features import CONSTANT, FeatureMoments, median
+from stem_metrics.pattern import pixels
 
 
-class CoefficientOfDetermination(Accumulated):
+class CoefficientOfDetermination(FeatureMoments):
     """R2 of a whole data set against its mean pattern, ``1 - sum((t - p)**2) / sum((t - mean pattern)**2)``: 1 is
     perfect, 0 as good as showing the mean pattern every time, negative is worse. The mean of each pixel is over the
     patterns where it is valid. NaN where all targets are equal.
 
-    Both sums are pooled over all patterns in one pass: besides two scalars, the sum of each pixel is kept.
+    Args:
+        by: ``all`` adds both sums up over all pixels, so that those that vary most count most; ``feature`` has an R2 of
+            each pixel, or feature of a table, by itself, and reports the mean and the median over them. Features with
+            fewer than three values that count, or whose true values are all equal, are left out, and counted.
     """
 
-    residual: Tensor
-    squares: Tensor
-    size: Tensor
-    sums: list[Tensor]
-
-    def __init__(self) -> None:
+    def __init__(self, *, by: Literal["all", "feature"] = "all") -> None:
         super().__init__()
-        self.add_sums("residual", "squares")
-        # The pattern's size is known at the first update only, and a process may see no pattern at all; a list that
-        # is concatenated takes both. torchmetrics fills a missing one up with float32, so that is how sums travel.
-        self.add_state("size", torch.zeros((), dtype=torch.int64), dist_reduce_fx="max")
-        self.add_state("sums", [], dist_reduce_fx="cat")
+        self.by = by
 
     def reports(self) -> Mapping[str, Literal["min", "max"] | None]:
-        """R2 itself: it is pooled, so it has no spread over patterns."""
-        return {"": "max"}
+        """R2 itself, which is pooled and has no spread over patterns; by feature, as ``pearson`` reports it."""
+        if self.by == "all":
+            return {"": "max"}
+        return {"feature_mean": "max", "feature_median": "max", "feature_left_out": None}
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Takes in a batch: prediction and target (n, c, h, w) or (n, d), ``mask`` true where a pixel counts."""
-        batch = pixels(prediction, target, mask)
-        total, seen = batch.target.sum(0), wide(batch.valid).sum(0)
-        if self.sums:
-            before, seen_before = self._sums()
-            total, seen = total + before, seen + seen_before
-        self.size = torch.full_like(self.size, total.numel())
-        self.sums = [torch.cat([*_in_two(total), *_in_two(seen)])]
-        self.residual += (batch.prediction - batch.target).square().sum()
-        self.squares += batch.target.square().sum()
+        self.add(pixels(prediction, target, mask))
 
-    def compute(self) -> Tensor:
-        """R2, a scalar."""
-        total, seen = self._sums()
-        spread = self.squares - (total.square() / seen.clamp(min=1)).sum()
+    def compute(self) -> Tensor | dict[str, Tensor]:
+        """The values that ``reports`` declares."""
+        seen = self.moments()
+        if self.by == "feature":
+            defined = seen.defined()
+            scores = (1 - seen.residual / seen.true_squares.where(seen.true_squares != 0, 1))[defined]
+            left_out = (~defined).sum()
+            return {"feature_mean": scores.mean(), "feature_median": median(scores), "feature_left_out": left_out}
+        spread, of_means = seen.true_squares.sum(), (seen.count * seen.true_mean.square()).sum()
         # Equal targets leave a rounding error of the sums.
-        return torch.where(spread > 1e-12 * self.squares, 1 - self.residual / spread, torch.nan)
-
-    def _sums(self) -> tuple[Tensor, Tensor]:
-        parts = self.sums if isinstance(self.sums, Tensor) else torch.cat([*self.sums, self.residual.new_zeros(0)])
-        rows = wide(parts).reshape(-1, 4, max(1, int(self.size))).sum(0)
-        return rows[0] + rows[1], rows[2] + rows[3]
-
-
-def _in_two(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Float64 values as two of float32 that add up to them."""
-    upper = x.float()
-    return upper, (x - upper).float()
+        equal = spread <= CONSTANT * (spread + of_means)
+        return (1 - seen.residual.sum() / spread).masked_fill(equal, torch.nan)

@@ -100,3 +100,39 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+OMICS = SCAN.parents[1] / "omics" / "breast_tcga"
+
+
+class Table(NamedTuple):
+    """Values (samples, features) as measured, their prediction, and which were measured, in float64; NaN where not."""
+
+    prediction: np.ndarray
+    target: np.ndarray
+    mask: np.ndarray
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three for a metric."""
+        return torch.from_numpy(self.prediction), torch.from_numpy(self.target), torch.from_numpy(self.mask)
+
+
+@pytest.fixture(scope="session")
+def proteins() -> Table:
+    """Proteins by ridge regression on expression, a fifth of the cells missing: of one feature two are left, and one is
+    constant."""
+    if not OMICS.is_dir():
+        pytest.skip("needs ../shared/data/omics")
+    x, y = (read_table(OMICS / f"{name}.csv") for name in ("mrna", "protein"))
+    x, mean = (x - x.mean(0)) / x.std(0), y.mean(0)
+    weights = np.linalg.solve(x.T @ x + 100 * np.eye(x.shape[1]), x.T @ (y - mean))
+    mask = np.random.default_rng(0).random(y.shape) < 0.8
+    mask[:, 7] = np.arange(len(y)) < 2
+    y[:, 11] = 0.25
+    return Table(mean + x @ weights, np.where(mask, y, np.nan), mask)
+
+
+def read_table(file: Path) -> np.ndarray:
+    """The values of a table behind its first column."""
+    rows = [line.split(",")[1:] for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    return np.array(rows, dtype=np.float64)

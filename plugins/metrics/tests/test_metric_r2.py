@@ -72,3 +72,16 @@ def test_merging_with_one_that_saw_nothing(simulated):
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_r2_of_nothing_is_nan():
     assert CoefficientOfDetermination().compute().isnan()
+
+
+def test_by_feature_is_that_of_scikit_learn_over_what_was_measured(proteins):
+    columns = [(t[m], p[m]) for p, t, m in zip(*(x.T for x in proteins), strict=True)]
+    expected = [r2_score(*column) for column in columns if len(column[0]) > 2 and np.ptp(column[0])]
+    metric = CoefficientOfDetermination(by="feature")
+    for part in zip(*(t.split(40) for t in proteins.tensors()), strict=True):
+        metric.update(*part)
+    found = {name: value.item() for name, value in metric.compute().items()}
+    assert found["feature_left_out"] == 2
+    assert found["feature_mean"] == pytest.approx(np.mean(expected), rel=1e-9)
+    assert found["feature_median"] == pytest.approx(np.median(expected), rel=1e-9)
+    assert found.keys() == metric.reports().keys()
