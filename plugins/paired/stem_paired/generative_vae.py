@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from stem_paired.autoencoder import Widths
 from stem_paired.critic import Critic, NoisyDecoder
 from stem_paired.ddpm import Diffusion, Schedule
 from stem_paired.diffusion_decoder import DiffusionDecoder
-from stem_paired.joint_vae import JointVae, Widths
+from stem_paired.joint_vae import JointVae
 from stem_paired.platforms import OTHER, PLATFORMS, known, platform_of
 from stemcore import DataSpec, FieldSpec
 
@@ -124,7 +125,7 @@ class GenerativeVae(JointVae):
         if not draw:
             return super().impute(False, **fields)
         p = platform_of(fields)
-        z = self.draw(*self.encoders[p](fields[f"input_{p}"]))
+        z = self.sampled(p, self.encoders[p](fields[f"input_{p}"])).latents
         if self.decoder_type == "diffusion":
             return {f"input_{OTHER[p]}": self.diffusions[OTHER[p]].sample(z)}
         return {f"input_{OTHER[p]}": self.decoders[OTHER[p]](z, draw=True)}
