@@ -1,6 +1,6 @@
 """Tables of text: comma- and tab-separated values, also compressed.
 
-pandas parses them. Where it stumbles, or finds what no table should hold, the file is read again cell by cell, so that
+Arrow parses them. Where it stumbles, or finds what no table should hold, the file is read again cell by cell, so that
 what is wrong can be named by line and column.
 """
 
@@ -33,6 +33,8 @@ MISSING = frozenset(
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INFINITE = re.compile(r"[+-]?(inf|infinity)", re.IGNORECASE)
 MOST = float(np.finfo(np.float32).max)
+LEAST_BLOCK, ROOM = 1 << 24, 32
+"""Bytes that are parsed at a time: so many at least, and so many for each cell of a row and letter of the header."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def read_grid(path: Path, roles: Roles) -> Grid:
     faults = header_faults(path, header, roles)
     if first is None:
         raise together([*faults, fault(f"has no {roles.row}s: there is a header alone", str(path))])
-    grid = None if faults or len(first[1]) != len(header) else _parsed(path, header, first[1], delimiter)
+    grid = None if faults or len(first[1]) != len(header) else _parsed(path, header, delimiter)
     if grid is None:
         grid, found = _cell_by_cell(path, delimiter, roles)
         faults += found
@@ -131,43 +133,28 @@ def _no_text(path: Path, why: str) -> UserError:
     return UserError(f"is no table of text ({why})", where=str(path), hint="save it as CSV or TSV in UTF-8")
 
 
-def _parsed(path: Path, header: list[str], first: list[str], delimiter: str) -> Grid | None:
+def _parsed(path: Path, header: list[str], delimiter: str) -> Grid | None:
     """The whole table at once; ``None`` where something about it has to be looked at."""
-    pandas = imported("pandas", "reading tables")
+    arrow, reader = (imported(name, "reading tables") for name in ("pyarrow", "pyarrow.csv"))
+    columns = [str(number) for number in range(len(header))]
+    types = {"0": arrow.string(), **dict.fromkeys(columns[1:], arrow.float32())}
+    # Rows that are longer than a block cannot be read.
+    block = max(LEAST_BLOCK, ROOM * sum(map(len, header)) + len(header) * ROOM)
     try:
-        with np.errstate(over="ignore"):  # Infinite, which is looked at below.
-            frame = pandas.read_csv(
-                path,
-                sep=delimiter,
-                header=None,
-                skiprows=1,
-                encoding="utf-8-sig",
-                converters={0: str.strip},
-                dtype=dict.fromkeys(range(1, len(header)), np.float32),
-                na_values=sorted(MISSING),
-                keep_default_na=False,
-                float_precision="round_trip",
-                low_memory=False,
-            )
-    except (ValueError, OverflowError):  # Errors of the parser and of the encoding are of this kind.
+        table = reader.read_csv(
+            path,
+            reader.ReadOptions(column_names=columns, skip_rows=1, block_size=block),
+            reader.ParseOptions(delimiter=delimiter, newlines_in_values=False),
+            reader.ConvertOptions(column_types=types, null_values=sorted(MISSING), strings_can_be_null=False),
+        )
+    except arrow.ArrowException:  # Rows of other lengths, text among the numbers, or in another encoding.
         return None
-    if frame.shape[1] != len(header):
-        return None
-    names = tuple(frame[0])
-    values = np.ascontiguousarray(frame.iloc[:, 1:].to_numpy(dtype=np.float32))
+    names = tuple(name.strip() for name in table.column(0).to_pylist())
+    values = np.empty((len(header) - 1, len(names)), np.float32)
+    for number, column in enumerate(table.columns[1:]):
+        values[number] = column.to_numpy()
     strange = len(set(names)) < len(names) or "" in names or np.isinf(values).any()
-    # Columns of nothing but True and False are read as ones and zeros.
-    truths = np.flatnonzero((np.isnan(values) | (values == 0) | (values == 1)).all(axis=0)).tolist()
-    strange = strange or not all(NUMBER.fullmatch(first[column + 1].strip()) for column in truths)
-    # Rows that end early are filled up in silence: then their last cell is missing.
-    if strange or (np.isnan(values[:, -1]).any() and not _even(path, delimiter, len(header))):
-        return None
-    return Grid(names, tuple(header[1:]), values)
-
-
-def _even(path: Path, delimiter: str, width: int) -> bool:
-    with opened(path, delimiter) as lines:
-        return all(len(cells) == width for _, cells in lines.rows)
+    return None if strange else Grid(names, tuple(header[1:]), np.ascontiguousarray(values.T))
 
 
 def _cell_by_cell(path: Path, delimiter: str, roles: Roles) -> tuple[Grid, list[UserError]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,20 +92,26 @@ DELIMITER = {".csv": ",", ".tsv": "\t"}
 
 
 def _write_text(part: Path, delimiter: str, ids: Sequence[str], header: list[str], values: np.ndarray) -> None:
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(header)
-        for name, row in zip(ids, values, strict=True):
-            cells = list(map(str, row))
-            for missing in np.flatnonzero(np.isnan(row)):
-                cells[missing] = ""
-            writer.writerow([name, *cells])
+    writer = imported("pyarrow.csv", "writing tables")
+    plain = not any(sign in name for name in ids for sign in (delimiter, '"', "\n", "\r"))
+    style = "none" if plain else "needed"  # The latter puts quotes around all names.
+    options = writer.WriteOptions(include_header=False, delimiter=delimiter, quoting_style=style)
+    with part.open("wb") as file:
+        names = io.StringIO()
+        csv.writer(names, delimiter=delimiter, lineterminator="\n").writerow(header)
+        file.write(names.getvalue().encode())
+        writer.write_csv(_arrow_table(ids, header, values), file, options)
 
 
 def _write_parquet(part: Path, ids: Sequence[str], header: list[str], values: np.ndarray) -> None:
-    arrow, parquet = imported("pyarrow", "writing Parquet files"), imported("pyarrow.parquet", "writing Parquet files")
+    imported("pyarrow.parquet", "writing Parquet files").write_table(_arrow_table(ids, header, values), part)
+
+
+def _arrow_table(ids: Sequence[str], header: list[str], values: np.ndarray) -> Any:
+    """Columns of which NaN is missing."""
+    arrow = imported("pyarrow", "writing tables")
     columns = [arrow.array(list(ids), arrow.string()), *(arrow.array(column, from_pandas=True) for column in values.T)]
-    parquet.write_table(arrow.table(columns, names=header), part)
+    return arrow.table(columns, names=header)
 
 
 def check_output(path: Path) -> None:
