@@ -56,7 +56,8 @@ def write_transforms(directory: Path, pipeline: Pipeline, components: Mapping[st
 
 def _step(step: Transform, configuration: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {name: _said(value) for name, value in step.readable().items()}
-    return {"type": configuration["type"], "configuration": dict(configuration), "fitted": numbers}
+    options = {key: value for key, value in configuration.items() if key != "type"}
+    return {"type": configuration["type"], "configuration": options, "fitted": numbers}
 
 
 def _said(value: float | Tensor) -> Any:

@@ -82,7 +82,7 @@ def holds_all_that_the_design_lists(out: Path, scan: Path, epochs: int) -> None:
     assert events
     assert files - events == {
         *("recipe.yaml", "environment.json", "metrics.csv", "log.txt", "summary.json"),
-        *("checkpoints/best.ckpt", "checkpoints/last.ckpt", "figures/loss.png"),
+        *("checkpoints/best.ckpt", "checkpoints/last.ckpt", "figures/loss.png", "transforms/input.json"),
         *figures,
     }
 
