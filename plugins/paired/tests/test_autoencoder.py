@@ -154,6 +154,18 @@ def test_every_parameter_learns_from_what_losses_use(kind: Kind):
 
 
 @pytest.mark.parametrize("kind", EXTRA)
+def test_cross_decoding_trains_the_encoder_of_one_platform_and_the_decoder_of_the_other(kind: Kind):
+    trial = model(kind).train()
+    trial(**fields())["cross_b"].square().sum().backward()
+
+    def learns(module: torch.nn.Module) -> bool:
+        return any(x.grad is not None and x.grad.abs().sum() > 0 for x in module.parameters())
+
+    assert {p for p in "ab" if learns(trial.encoders[p])} == {"a"}
+    assert {p for p in "ab" if learns(trial.decoders[p])} == {"b"}
+
+
+@pytest.mark.parametrize("kind", EXTRA)
 def test_a_batch_of_one_in_training_is_finite_and_leaves_the_statistics_alone(kind: Kind):
     trial = model(kind).train()
     statistics = {n: t.clone() for n, t in trial.state_dict().items() if "running_mean" in n and "encoders" in n}

@@ -14,10 +14,19 @@ def trained(layer: SpectralLinear, calls: int = 200) -> SpectralLinear:
 
 def test_the_largest_singular_value_becomes_one():
     torch.manual_seed(0)
-    layer = trained(SpectralLinear(nn.Linear(12, 7)).double().float()).eval()
+    layer = trained(SpectralLinear(nn.Linear(12, 7))).eval()
     weight = layer(torch.eye(12)) - layer.bias
     torch.testing.assert_close(torch.linalg.svdvals(weight)[0], torch.tensor(1.0), atol=1e-4, rtol=0)
     torch.testing.assert_close(weight.T * torch.linalg.svdvals(layer.weight)[0], layer.weight, atol=1e-4, rtol=1e-4)
+
+
+def test_the_vectors_follow_a_weight_that_changes():
+    torch.manual_seed(0)
+    layer = SpectralLinear(nn.Linear(12, 7))
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(7, 12) * 3.0)
+    weight = trained(layer).eval()(torch.eye(12)) - layer.bias
+    torch.testing.assert_close(torch.linalg.svdvals(weight)[0], torch.tensor(1.0), atol=1e-4, rtol=0)
 
 
 def test_it_is_pytorchs_parametrisation():
