@@ -18,8 +18,8 @@ class Transform(nn.Module, ABC):
     grid, acts on every field that is ``like`` its own (masks through ``mask``), and is kept by the inverse. One whose
     effect depends on each item's content (centring) also defines
     ``together(main, others, masks) -> (main, others, masks)``, with dicts of the tensors that must move alike.
-    Fitted numbers are buffers registered in ``__init__`` (so that a checkpoint's shapes are known before the fit; of one
-    named in ``resized`` the number of rows is known after it).
+    Fitted numbers are buffers registered in ``__init__`` (so that a checkpoint's shapes are known before the fit; of
+    one named in ``resized`` the number of rows is known after it).
 
     Args:
         spec: the field as it comes in.

@@ -176,4 +176,4 @@ class GroupKeys(Section):
     """The core's keys beside an optimizer's own."""
 
     parameters: list[str] | None = Field(None, description="names of parameters it owns, * and ? allowed; null: all")
-    losses: list[str] | None = Field(None, description="losses that it minimises; null: all")
+    losses: list[str] | None = Field(None, description="losses that it minimises, and no others; null: all")

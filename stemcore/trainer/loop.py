@@ -34,6 +34,7 @@ from stemcore.trainer.meters import Meter
 from stemcore.trainer.optim import build_groups, fuse, refuse_apart, refuse_unreached, step_all
 from stemcore.trainer.passes import Passes
 from stemcore.trainer.profile import Profile
+from stemcore.trainer.saver import Saver
 from stemcore.trainer.step import Step
 from stemcore.trainer.validate import compute, update, validate
 
@@ -113,6 +114,7 @@ class Trainer:
         self.batch = 0  # batches of the current epoch already trained on
         self.seconds = 0.0
         self.items = 0
+        self.saver = Saver(directory / "checkpoints")
         self.callbacks = self._callbacks(loggers)
         self.loggers = loggers
 
@@ -149,6 +151,7 @@ class Trainer:
                     epochs.advance(1, **shown)
             self.callbacks("on_fit_end", state)
         finally:
+            self.saver.flush()
             self.seconds += time.monotonic() - started
         return state
 
@@ -263,8 +266,9 @@ class Trainer:
         state.history.append(dict(state.metrics))
         self.callbacks("on_epoch_end", state)
         self._stop_together()
-        self._save()
-        self.keeper.keep()
+        self._save([LAST, *self.keeper.names], now=False)
+        for name in self.keeper.outdone:
+            self.saver.drop(name)
 
     def _validate(self) -> dict[str, float]:
         assert self.parts.sources.val is not None
@@ -287,8 +291,7 @@ class Trainer:
         config, directions = self.config, self.parts.directions
         kept = config.checkpoint
         way = directions[kept.monitor] or "min"
-        folder = self.directory / "checkpoints"
-        self.keeper = Keeper(folder, kept.monitor, way, kept.every_n_epochs, kept.save_top_k)
+        self.keeper = Keeper(kept.monitor, way, kept.every_n_epochs, kept.save_top_k)
         first = self.fabric.global_rank == 0
         self.record = Record(
             loggers if first else [],
@@ -339,15 +342,16 @@ class Trainer:
 
     # ---------------------------------------------------------------- checkpoints
 
-    def _save(self) -> None:
-        """Writes ``last.ckpt``; only called where an optimizer step has just ended."""
+    def _save(self, names: Sequence[str] = (LAST,), *, now: bool = True) -> None:
+        """Saves a checkpoint; only called where an optimizer step has just ended. Where it need not be ``now``, it may
+        wait for those of the next epochs."""
         if self.fabric.global_rank == 0:
-            contents = {
-                "weights": checkpoint.flat_weights(self.model, self.parts.pipeline),
-                "training": self._training(),
-            }
-            checkpoint.save(self.directory / "checkpoints" / LAST, {**self.stamp, **contents})
+            self.saver.put(self._checkpoint, names, now=now)
         self.fabric.barrier()
+
+    def _checkpoint(self) -> dict[str, Any]:
+        weights = checkpoint.flat_weights(self.model, self.parts.pipeline)
+        return {**self.stamp, "weights": weights, "training": self._training()}
 
     def _training(self) -> dict[str, Any]:
         state = self.state

@@ -17,12 +17,12 @@ PixelError = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def mse(folder: Path) -> list[LossExample]:
-    """Images with a mask, and spectra without one."""
+    """Images with a mask, spectra without one, and a table with missing cells."""
     return _pixelwise(lambda p, t: (p - t) ** 2)
 
 
 def l1(folder: Path) -> list[LossExample]:
-    """Images with a mask, and spectra without one."""
+    """Images with a mask, spectra without one, and a table with missing cells."""
     return _pixelwise(lambda p, t: np.abs(p - t))
 
 
@@ -117,7 +117,19 @@ def _pixelwise(error: PixelError, **config: Any) -> list[LossExample]:
         examples.append(
             LossExample(label=label, config=config, tensors=tensors, zero=same, mean=True, reference=reference)
         )
+    table = _table()
+    same = {"prediction": table["target"]}
+    examples.append(LossExample(label="table", config=config, tensors=table, zero=same, reference=_mean_of(error)))
     return examples
+
+
+def _table() -> dict[str, np.ndarray]:
+    """Standardized values (n, features), a regression towards their mean, and which were measured: in each item another
+    number of them, so that the mean over cells is not one over items."""
+    rng = np.random.default_rng(1)
+    target = rng.normal(size=(ITEMS, 9))
+    prediction = 0.6 * target + 0.3 * rng.normal(size=target.shape)
+    return {"target": target, "prediction": prediction, "mask": rng.random(target.shape) < 0.7}
 
 
 def _mean_of(error: PixelError) -> Callable[..., float]:

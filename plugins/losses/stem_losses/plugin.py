@@ -7,7 +7,7 @@ from stemcore import hookimpl
 
 @hookimpl
 def stem_losses() -> dict[str, str]:
-    """Distances between a prediction and its target."""
+    """Distances between a prediction and its target, bounds of likelihoods, and the sides of adversarial training."""
     return {
         "mse": "stem_losses.pixelwise:MeanSquaredError",
         "l1": "stem_losses.pixelwise:MeanAbsoluteError",
@@ -15,6 +15,9 @@ def stem_losses() -> dict[str, str]:
         "scale_aligned": "stem_losses.pixelwise:ScaleAligned",
         "ssim": "stem_losses.ssim_loss:StructuralSimilarity",
         "poisson_nll": "stem_losses.poisson_nll:PoissonNLL",
+        "iwae": "stem_losses.iwae:ImportanceWeightedBound",
+        "adversarial_generator": "stem_losses.adversarial:AdversarialGenerator",
+        "adversarial_critic": "stem_losses.adversarial:AdversarialCritic",
     }
 
 
@@ -28,4 +31,7 @@ def stem_examples() -> dict[str, str]:
         "loss/scale_aligned": "stem_losses.examples:mse",
         "loss/ssim": "stem_losses.examples:ssim",
         "loss/poisson_nll": "stem_losses.examples:poisson_nll",
+        "loss/iwae": "stem_losses.score_examples:iwae",
+        "loss/adversarial_generator": "stem_losses.score_examples:adversarial_generator",
+        "loss/adversarial_critic": "stem_losses.score_examples:adversarial_critic",
     }

@@ -15,6 +15,14 @@ CONFIGURATION = {
     "ssim": {"data_range": "pattern"},
     "scale_aligned": {},
     "poisson_nll": {"eps": 0.1, "full": False},
+    "iwae": {},
+    "adversarial_generator": {"mode": "nonsaturating"},
+    "adversarial_critic": {"mode": "nonsaturating"},
+}
+WANTED = {
+    "iwae": ["log_weights"],
+    "adversarial_generator": ["fake_score"],
+    "adversarial_critic": ["real_score", "fake_score_detached"],
 }
 
 
@@ -30,7 +38,7 @@ def test_schema_and_signature(name):
     assert arguments == CONFIGURATION[name]
     loss = schema.build(**arguments)
     assert isinstance(loss, Loss)
-    assert list(inspect.signature(loss.forward).parameters) == ["prediction", "target", "mask"]
+    assert list(inspect.signature(loss.forward).parameters) == WANTED.get(name, ["prediction", "target", "mask"])
     assert not list(loss.parameters())
     assert schema.summary
 
@@ -46,6 +54,7 @@ def test_schema_and_signature(name):
         ("poisson_nll", {"eps": 0.0}),
         ("poisson_nll", {"full": 1}),
         ("mse", {"reduction": "sum"}),
+        ("adversarial_critic", {"mode": "wasserstein"}),
     ],
 )
 def test_wrong_configuration_is_refused(name, wrong):

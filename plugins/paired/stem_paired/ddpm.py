@@ -45,47 +45,60 @@ class Diffusion(nn.Module):
         steps: from an item to noise.
     """
 
-    beta: Tensor
-    alpha_bar: Tensor
-    alpha_bar_before: Tensor
+    # The shares of item and noise in xt and in x(t-1), those of x0 and xt in the mean of x(t-1), and the deviation.
+    item: Tensor
+    spread: Tensor
+    item_before: Tensor
+    spread_before: Tensor
+    from_clean: Tensor
+    from_noisy: Tensor
+    deviation: Tensor
 
     def __init__(self, schedule: Schedule, steps: int) -> None:
         super().__init__()
         self.steps = steps
         beta = betas(schedule, steps)
-        alpha_bar = torch.cumprod(1 - beta, dim=0)
-        before = torch.cat([torch.ones(1, dtype=torch.float64, device="cpu"), alpha_bar[:-1]])
+        abar = torch.cumprod(1 - beta, dim=0)
+        before = torch.cat([torch.ones_like(beta[:1]), abar[:-1]])
+        known = {
+            "item": abar.sqrt(),
+            "spread": (1 - abar).sqrt(),
+            "item_before": before.sqrt(),
+            "spread_before": (1 - before).sqrt(),
+            "from_clean": before.sqrt() * beta / (1 - abar),
+            "from_noisy": (1 - beta).sqrt() * (1 - before) / (1 - abar),
+            "deviation": torch.cat([torch.zeros_like(beta[:1]), beta[1:].sqrt()]),
+        }
         place = torch.empty(0).device  # where modules are being built, the meta device included
-        for name, value in {"beta": beta, "alpha_bar": alpha_bar, "alpha_bar_before": before}.items():
+        for name, values in known.items():
             # They follow from the configuration: a checkpoint need not hold them.
-            self.register_buffer(name, value.float().to(place), persistent=False)
+            self.register_buffer(name, values.float().to(place), persistent=False)
 
     def noised(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """xt, a draw of q(xt | x0) by ``noise`` (n, ...), at steps ``t`` (n,)."""
-        abar = _at(self.alpha_bar, t, x0)
-        return abar.sqrt() * x0 + (1 - abar).sqrt() * noise
+        return _at(self.item, t, x0) * x0 + _at(self.spread, t, x0) * noise
 
     def clean(self, xt: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """x0, of which ``noise`` made ``xt``."""
-        abar = _at(self.alpha_bar, t, xt)
-        return (xt - (1 - abar).sqrt() * noise) / abar.sqrt()
+        return (xt - _at(self.spread, t, xt) * noise) / _at(self.item, t, xt)
 
-    def posterior(self, x0: Tensor, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of q(x(t-1) | xt, x0), eq. 7 of Ho et al."""
-        beta, abar, before = (_at(v, t, xt) for v in (self.beta, self.alpha_bar, self.alpha_bar_before))
-        mean = (before.sqrt() * beta * x0 + (1 - beta).sqrt() * (1 - before) * xt) / (1 - abar)
-        return mean, (1 - before) / (1 - abar) * beta
+    def posterior_mean(self, x0: Tensor, xt: Tensor, t: Tensor) -> Tensor:
+        """The mean of q(x(t-1) | xt, x0), eq. 7 of Ho et al."""
+        return _at(self.from_clean, t, xt) * x0 + _at(self.from_noisy, t, xt) * xt
 
     def denoised(self, xt: Tensor, t: Tensor, noise: Tensor, fresh: Tensor) -> Tensor:
-        """x(t-1) of the ancestral sampler: a draw, by the noise ``fresh``, of the posterior at the x0 that ``noise``
-        gives. None is added at step 0, where the posterior's variance is 0."""
-        mean, variance = self.posterior(self.clean(xt, t, noise), xt, t)
-        return mean + variance.sqrt() * fresh
+        """x(t-1) of the ancestral sampler: the posterior's mean at the x0 that ``noise`` gives, and ``fresh`` noise of
+        the variance beta, none at step 0.
+
+        Of the two variances of Ho et al. it is the one that is exact where items are themselves normal with variance 1,
+        as standardized features nearly are; the other one, of the posterior, makes draws too narrow in few steps.
+        """
+        mean = self.posterior_mean(self.clean(xt, t, noise), xt, t)
+        return mean + _at(self.deviation, t, xt) * fresh
 
     def ddim(self, xt: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """x(t-1) of the deterministic sampler, eq. 12 of Song et al. with eta 0."""
-        before = _at(self.alpha_bar_before, t, xt)
-        return before.sqrt() * self.clean(xt, t, noise) + (1 - before).sqrt() * noise
+        return _at(self.item_before, t, xt) * self.clean(xt, t, noise) + _at(self.spread_before, t, xt) * noise
 
     def sample(self, predictor: Predictor, start: Tensor, *, deterministic: bool = False) -> Tensor:
         """Items (n, ...) from noise ``start`` (n, ...), step by step downwards."""

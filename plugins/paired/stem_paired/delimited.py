@@ -67,7 +67,7 @@ def read_grid(path: Path, roles: Roles) -> Grid:
     faults = header_faults(path, header, roles)
     if first is None:
         raise together([*faults, fault(f"has no {roles.row}s: there is a header alone", str(path))])
-    grid = None if faults or len(first[1]) != len(header) else _parsed(path, header, delimiter)
+    grid = None if faults or len(first[1]) != len(header) else _parsed(path, header, first[1], delimiter)
     if grid is None:
         grid, found = _cell_by_cell(path, delimiter, roles)
         faults += found
@@ -131,23 +131,24 @@ def _no_text(path: Path, why: str) -> UserError:
     return UserError(f"is no table of text ({why})", where=str(path), hint="save it as CSV or TSV in UTF-8")
 
 
-def _parsed(path: Path, header: list[str], delimiter: str) -> Grid | None:
+def _parsed(path: Path, header: list[str], first: list[str], delimiter: str) -> Grid | None:
     """The whole table at once; ``None`` where something about it has to be looked at."""
     pandas = imported("pandas", "reading tables")
     try:
-        frame = pandas.read_csv(
-            path,
-            sep=delimiter,
-            header=None,
-            skiprows=1,
-            encoding="utf-8-sig",
-            converters={0: str.strip},
-            dtype=dict.fromkeys(range(1, len(header)), np.float32),
-            na_values=sorted(MISSING),
-            keep_default_na=False,
-            float_precision="round_trip",
-            low_memory=False,
-        )
+        with np.errstate(over="ignore"):  # Infinite, which is looked at below.
+            frame = pandas.read_csv(
+                path,
+                sep=delimiter,
+                header=None,
+                skiprows=1,
+                encoding="utf-8-sig",
+                converters={0: str.strip},
+                dtype=dict.fromkeys(range(1, len(header)), np.float32),
+                na_values=sorted(MISSING),
+                keep_default_na=False,
+                float_precision="round_trip",
+                low_memory=False,
+            )
     except (ValueError, OverflowError):  # Errors of the parser and of the encoding are of this kind.
         return None
     if frame.shape[1] != len(header):
@@ -155,6 +156,9 @@ def _parsed(path: Path, header: list[str], delimiter: str) -> Grid | None:
     names = tuple(frame[0])
     values = np.ascontiguousarray(frame.iloc[:, 1:].to_numpy(dtype=np.float32))
     strange = len(set(names)) < len(names) or "" in names or np.isinf(values).any()
+    # Columns of nothing but True and False are read as ones and zeros.
+    truths = np.flatnonzero((np.isnan(values) | (values == 0) | (values == 1)).all(axis=0)).tolist()
+    strange = strange or not all(NUMBER.fullmatch(first[column + 1].strip()) for column in truths)
     # Rows that end early are filled up in silence: then their last cell is missing.
     if strange or (np.isnan(values[:, -1]).any() and not _even(path, delimiter, len(header))):
         return None

@@ -96,8 +96,10 @@ class DiffusionDecoder(nn.Module):
         return self.diffusion.sample(lambda x, t: self.predictor(x, t, z).float(), start)
 
 
-def spread_noise(*shape: int) -> Tensor:
-    """Numbers of a standard normal distribution that are the same every time: its quantiles at the places of a Weyl
-    sequence, k times the golden ratio modulo 1, which leaves no gaps."""
-    places = torch.arange(1, torch.Size(shape).numel() + 1, dtype=torch.float64) * GOLDEN % 1.0
-    return torch.special.ndtri(places).float().reshape(shape)
+def spread_noise(draws: int, features: int) -> Tensor:
+    """Noise (draws, features) that is the same every time: quantiles of a standard normal distribution at the places of
+    Weyl sequences, multiples of irrational numbers modulo 1, which leave no gaps; one number for each draw, so that
+    draws do not resemble each other."""
+    roots = torch.arange(1, draws + 1, dtype=torch.float64) * GOLDEN % 1.0
+    places = torch.arange(1, features + 1, dtype=torch.float64) * (roots[:, None] + 2**0.5) % 1.0
+    return torch.special.ndtri(places).float()

@@ -23,6 +23,22 @@ def joint_vae(folder: Path) -> list[ModelExample]:
     return [small("default"), small("plain", batch_norm=False, residual=False)]
 
 
+def res_unet(folder: Path) -> list[ModelExample]:
+    """Of two levels of two layers, and of one level, which has no skip connection."""
+    levels = {"deep": {"widths": [12, 6], "layers": 2, "batch_norm": True}, "flat": {"widths": [8]}}
+    return [ModelExample(label=label, config=config, specs=SPECS, odd=ODD) for label, config in levels.items()]
+
+
+def generative_vae(folder: Path) -> list[ModelExample]:
+    """Of either kind."""
+    diffusion = {"steps": 10, "draws": 3, "denoiser": [16], "time_dim": 4}
+    kinds = {"diffusion": diffusion, "gan": {"noise_dim": 3, "critic": [8]}}
+    return [
+        ModelExample(label=kind, config={**SMALL, "decoder_type": kind, **config}, specs=SPECS, odd=ODD)
+        for kind, config in kinds.items()
+    ]
+
+
 def joint_vae_plus(folder: Path) -> ModelExample:
     """Flows and spectral normalisation."""
     return small("default", flows=2)
@@ -46,19 +62,6 @@ def joint_vq(folder: Path) -> list[ModelExample]:
 def joint_mm(folder: Path) -> ModelExample:
     """Two experts."""
     return small("default")
-
-
-def res_unet(folder: Path) -> list[ModelExample]:
-    """Of three levels, of two layers each, and of one level, which has no skip connection."""
-    levels = {"three levels": {"widths": [16, 8, 4]}, "deep": {"widths": [12, 6], "layers": 2}, "flat": {"widths": [8]}}
-    return [ModelExample(label=label, config=config, specs=SPECS, odd=ODD) for label, config in levels.items()]
-
-
-def generative_vae(folder: Path) -> list[ModelExample]:
-    """Of either kind."""
-    diffusion = {"steps": 10, "draws": 3, "denoiser": [16], "time_dim": 4}
-    kinds = {"diffusion": diffusion, "gan": {"noise_dim": 3, "critic": [8]}}
-    return [small(kind, decoder_type=kind, **config) for kind, config in kinds.items()]
 
 
 def small(label: str, **config: object) -> ModelExample:

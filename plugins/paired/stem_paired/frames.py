@@ -53,8 +53,9 @@ def grid_of(path: Path, frame: Any, roles: Roles) -> Grid:
         faults.append(fault(f"has no {roles.row}s", str(path)))
     words = not_numbers()
     values = np.empty((len(rows), len(columns)), np.float32)
-    for number, name in enumerate(columns):
-        values[:, number] = _numbers(frame.iloc[:, number + 1], rows, name, words)
+    with np.errstate(over="ignore"):  # Infinite, which is looked at below.
+        for number, name in enumerate(columns):
+            values[:, number] = _numbers(frame.iloc[:, number + 1], rows, name, words)
     return checked(path, Grid(rows, columns, values), roles, [*faults, *words.faults(path)])
 
 

@@ -54,7 +54,7 @@ class GenerativeVae(JointVae):
         *,
         decoder: Widths = [512],  # noqa: B006 - read only
         decoder_type: Literal["diffusion", "gan"] = "diffusion",
-        steps: Count = 100,
+        steps: Annotated[int, Field(ge=2)] = 100,
         schedule: Schedule = "cosine",
         draws: Count = 4,
         denoiser: Widths = [512, 512],  # noqa: B006 - read only

@@ -29,13 +29,17 @@ def stem_models() -> dict[str, str]:
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs for runs of paired models."""
-    return {"compare": "stem_paired.compare_command:compare"}
+    return {
+        "compare": "stem_paired.compare_command:compare",
+        "impute": "stem_paired.impute_command:impute",
+    }
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "command/impute": "stem_paired.table_examples:impute",
         "dataset/paired_tables": "stem_paired.table_examples:paired_tables",
         "model/generative_vae": "stem_paired.examples:generative_vae",
         "model/joint_iwae": "stem_paired.examples:joint_iwae",

@@ -64,7 +64,8 @@ class ResUnet(Model):
         layers: residual layers of each level.
         activation: of the layers; leaky_relu has the slope 0.2.
         dropout: chance of a hidden value to be dropped in training.
-        batch_norm: whether layers are normalised over the batch.
+        batch_norm: whether layers are normalised over the batch; the running statistics are then of measured and of
+            imputed platforms together, and platforms are imputed worse.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class ResUnet(Model):
         widths: Annotated[list[Width], Field(min_length=1)] = [512, 256, 128],  # noqa: B006 - read only
         layers: Annotated[int, Field(ge=1)] = 1,
         activation: Activation = "leaky_relu",
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.15,
-        batch_norm: bool = True,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__(spec)
         self.features = widths_of(spec)

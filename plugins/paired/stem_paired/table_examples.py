@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stem_paired.tables import write_table
-from stemcore.testing import DatasetExample
+from stemcore.testing import CommandExample, DatasetExample
 
 SAMPLES = 14
 
@@ -16,6 +16,17 @@ SAMPLES = 14
 def paired_tables(folder: Path) -> list[DatasetExample]:
     """Two tables of text with metadata and missing values, and a MuData file."""
     return [_text(folder), _mudata(folder)]
+
+
+def impute(folder: Path) -> CommandExample:
+    """Calls without a run, or with options that say nothing: a call that succeeds needs a run that was trained."""
+    table = folder / "a.csv"
+    write_table(table, [f"{k}" for k in range(SAMPLES)], ["g"], measured(1, 0.0))
+    call = (str(folder / "no-run"), "--from", "a", "--to", "b", "--input", str(table), "--out")
+    out = str(folder / "b.csv")
+    return CommandExample(
+        wrong=((*call, out), (*call, str(table)), (*call, out, "--uncertainty", str(folder / "u.csv")))
+    )
 
 
 def measured(features: int, start: float) -> np.ndarray:

@@ -19,7 +19,8 @@ from stemcore import UserError, write_atomically
 
 READ = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".h5ad")
 WRITTEN = (".csv", ".tsv", ".parquet")
-ID = "sample_id"
+ID, FEATURE = "sample_id", "feature"
+"""Names of the first column."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_table(path: Path, *, transpose: bool = False) -> Table:
     return Table(grid.rows, grid.columns, grid.values)
 
 
-def write_table(path: Path, ids: Sequence[str], features: Sequence[str], values: np.ndarray) -> None:
+def write_table(path: Path, ids: Sequence[str], features: Sequence[str], values: np.ndarray, first: str = ID) -> None:
     """Writes a table of samples and features so that :func:`read_table` gives the same values, bit for bit: each number
     with as few digits as tell it from every other float32, a missing one as nothing. The file is whole or not there.
 
@@ -68,6 +69,7 @@ def write_table(path: Path, ids: Sequence[str], features: Sequence[str], values:
         ids: of the samples.
         features: their names.
         values: (samples, features), stored as float32.
+        first: name of the first column.
 
     Raises:
         UserError: if the ending is none of these, or the file cannot be written.
@@ -76,9 +78,10 @@ def write_table(path: Path, ids: Sequence[str], features: Sequence[str], values:
     numbers = np.ascontiguousarray(values, dtype=np.float32)
     try:
         if path.suffix == ".parquet":
-            write_atomically(path, lambda part: _write_parquet(part, ids, features, numbers))
+            write_atomically(path, lambda part: _write_parquet(part, ids, [first, *features], numbers))
         else:
-            write_atomically(path, lambda part: _write_text(part, DELIMITER[path.suffix], ids, features, numbers))
+            delimiter = DELIMITER[path.suffix]
+            write_atomically(path, lambda part: _write_text(part, delimiter, ids, [first, *features], numbers))
     except OSError as error:
         raise UserError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
 
@@ -86,10 +89,10 @@ def write_table(path: Path, ids: Sequence[str], features: Sequence[str], values:
 DELIMITER = {".csv": ",", ".tsv": "\t"}
 
 
-def _write_text(part: Path, delimiter: str, ids: Sequence[str], features: Sequence[str], values: np.ndarray) -> None:
+def _write_text(part: Path, delimiter: str, ids: Sequence[str], header: list[str], values: np.ndarray) -> None:
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow([ID, *features])
+        writer.writerow(header)
         for name, row in zip(ids, values, strict=True):
             cells = list(map(str, row))
             for missing in np.flatnonzero(np.isnan(row)):
@@ -97,10 +100,10 @@ def _write_text(part: Path, delimiter: str, ids: Sequence[str], features: Sequen
             writer.writerow([name, *cells])
 
 
-def _write_parquet(part: Path, ids: Sequence[str], features: Sequence[str], values: np.ndarray) -> None:
+def _write_parquet(part: Path, ids: Sequence[str], header: list[str], values: np.ndarray) -> None:
     arrow, parquet = imported("pyarrow", "writing Parquet files"), imported("pyarrow.parquet", "writing Parquet files")
     columns = [arrow.array(list(ids), arrow.string()), *(arrow.array(column, from_pandas=True) for column in values.T)]
-    parquet.write_table(arrow.table(columns, names=[ID, *features]), part)
+    parquet.write_table(arrow.table(columns, names=header), part)
 
 
 def check_output(path: Path) -> None:

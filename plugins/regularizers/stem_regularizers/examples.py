@@ -110,7 +110,8 @@ def l2(folder: Path) -> list[LossExample]:
 
 
 def kl(folder: Path) -> list[LossExample]:
-    """A posterior, and the latent of a deterministic encoder; far from the prior, and near it."""
+    """A posterior, summed and averaged over its dimensions, and the latent of a deterministic encoder; far from the
+    prior, and near it."""
 
     def divergence(latent: np.ndarray, mu: np.ndarray, logvar: np.ndarray) -> float:
         return float(np.mean(0.5 * (np.exp(logvar) + mu**2 - 1 - logvar).sum(1)))
@@ -123,5 +124,13 @@ def kl(folder: Path) -> list[LossExample]:
     near = {"near the prior": {name: 1e-7 * values for name, values in posterior.items()}}
     return [
         LossExample(label="posterior", tensors=posterior, zero=prior, mean=True, edges=near, reference=divergence),
+        LossExample(
+            label="mean",
+            config={"reduction": "mean"},
+            tensors=posterior,
+            zero=prior,
+            mean=True,
+            reference=lambda **given: divergence(**given) / LATENT.shape[1],
+        ),
         LossExample(label="latent", tensors={"latent": LATENT}, zero=NOTHING, mean=True, reference=of_latent),
     ]

@@ -15,7 +15,13 @@ CONFIGURATION = {
     "contrastive": ({"mode": "infonce", "temperature": 0.1, "margin": 0.5}, ["latent"]),
     "divergence": ({"mode": "inverse_variance", "eps": 1e-8}, ["latent"]),
     "l2": ({"target": "weights"}, ["model", "latent"]),
-    "kl": ({}, ["latent", "mu", "logvar"]),
+    "kl": ({"reduction": "sum"}, ["latent", "mu", "logvar"]),
+    "kl_monte_carlo": ({"free_bits": 0.0}, ["log_posterior", "log_prior"]),
+    "alignment_kl": ({"reduction": "sum"}, ["mu_a", "logvar_a", "mu_b", "logvar_b"]),
+    "mmd": ({"bandwidth": 1.0, "unbiased": True}, ["first", "second"]),
+    "total_correlation": ({"dataset_size": None}, ["latent", "mu", "logvar"]),
+    "vq_commitment": ({}, ["encoded", "quantized"]),
+    "vq_codebook": ({}, ["encoded", "quantized"]),
 }
 
 
@@ -40,8 +46,10 @@ def test_schema_and_signature(name):
 @pytest.mark.parametrize("name", CONFIGURATION)
 def test_runs_on_meta_tensors(name):
     loss = catalogue().schema(catalogue().find("loss", f"regularizers/{name}")).build()
-    given = [nn.Linear(8, 8, device="meta")] if name == "l2" else []
-    assert loss(*given, torch.empty(4, 8, device="meta")).shape == ()
+    rows = torch.empty(4, 8, device="meta")
+    wanted = CONFIGURATION[name][1]
+    given = [nn.Linear(8, 8, device="meta") if argument == "model" else rows for argument in wanted]
+    assert loss(*given).shape == ()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,14 @@ def test_runs_on_meta_tensors(name):
         ("divergence", {"eps": 0}),
         ("l2", {"target": "biases"}),
         ("kl", {"beta": 4}),
+        ("kl", {"reduction": "none"}),
+        ("kl_monte_carlo", {"free_bits": -1.0}),
+        ("mmd", {"bandwidth": 0.0}),
+        ("mmd", {"bandwidth": []}),
+        ("mmd", {"bandwidth": [1.0, -1.0]}),
+        ("mmd", {"bandwidth": "mean"}),
+        ("mmd", {"unbiased": 1}),
+        ("total_correlation", {"dataset_size": 0}),
     ],
 )
 def test_wrong_configuration_is_refused(name, wrong):

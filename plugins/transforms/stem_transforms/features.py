@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import nan
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from stemcore import FieldSpec, UserError
 
+log = logging.getLogger("stemcore")
 NAMED = 5
 """Features that a message names; of more it gives the number."""
 
@@ -67,6 +69,21 @@ def refuse_infinite(spec: FieldSpec, bad: Tensor, who: str) -> None:
             f"{who}: the training values of '{spec.name}' hold NaN or infinity in {named(spec, bad)}",
             hint="mask those values or mend the data",
         )
+
+
+def report_flat(spec: FieldSpec, flat: Tensor, who: str) -> None:
+    """Logs the features whose training values do not spread, and which are divided by 1 therefore.
+
+    Raises:
+        UserError: if none of several does.
+    """
+    if bool(flat.all()):
+        raise UserError(
+            f"{who}: the training values of '{spec.name}' are constant in every feature",
+            hint=f"check the data, or leave {who} out",
+        )
+    if bool(flat.any()):
+        log.info("%s: features of '%s' that do not vary are divided by 1: %s", who, spec.name, named(spec, flat))
 
 
 @contextmanager

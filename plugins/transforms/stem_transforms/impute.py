@@ -24,9 +24,9 @@ COLUMNS_AT_ONCE = 512
 class Impute(Transform):
     """Missing values (NaN) replaced by what the training split says of their feature.
 
-    Any shape; the main case is a row of a table, (features,). Every value of the shape is a feature with a number of its
-    own. In the fit a value is missing where it is NaN or where the mask is false; what is given later is filled where
-    it is NaN. What was measured stays as it is, and the inverse leaves everything as it is.
+    Any shape; the main case is a row of a table, (features,). Every value of the shape is a feature with a number of
+    its own. In the fit a value is missing where it is NaN or where the mask is false; what is given later is filled
+    where it is NaN. What was measured stays as it is, and the inverse leaves everything as it is.
 
     - ``mean``, ``median``: of the feature's training values (scikit-learn's ``SimpleImputer``).
     - ``knn``: the mean over the ``neighbors`` training rows that have the feature and are nearest in the features which
@@ -106,7 +106,7 @@ class Impute(Transform):
 
     def readable(self) -> dict[str, float | Tensor]:
         """The number of each feature; of ``knn`` also how many training rows are kept."""
-        rows: dict[str, float | Tensor] = {"rows": float(len(self.table))} if self.method == "knn" else {}
+        rows: dict[str, float | Tensor] = {"rows": len(self.table)} if self.method == "knn" else {}
         name = "mean" if self.method == "knn" else self.method
         return {name: self.fill, **rows} if self.method != "zero" else {}
 

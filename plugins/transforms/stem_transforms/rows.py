@@ -24,6 +24,8 @@ class TrainingRows:
         self.spec, self.who, self.instead = spec, who, instead
         self._parts: list[Tensor] = []
         self._bytes = 0
+        self.bad = torch.zeros(spec.size, dtype=torch.bool, device="cpu")
+        """Which features had a value that counts and is not finite."""
 
     def add(self, x: Tensor, mask: Tensor | None) -> None:
         """Takes in a batch (n, *shape); where ``mask`` (same shape) is false a value is missing.
@@ -38,7 +40,10 @@ class TrainingRows:
                 f"{MOST_BYTES >> 30} GB",
                 hint=self.instead,
             )
-        rows = holes(x, measured(self.spec, x, mask)).reshape(len(x), -1)
+        counting = measured(self.spec, x, mask)
+        wrong = ~torch.isfinite(x) if counting is None else ~torch.isfinite(x) & counting
+        self.bad |= wrong.reshape(len(x), -1).any(dim=0).cpu()
+        rows = holes(x, counting).reshape(len(x), -1)
         # A copy: the loader uses the memory of its batches again.
         self._parts.append(rows.to("cpu", torch.float32, copy=True))
 

@@ -174,5 +174,5 @@ def test_a_checkpoint_brings_its_own_number_of_rows_and_nothing_else() -> None:
     torch.testing.assert_close(chain(rows), transform(rows), rtol=0, atol=0)
     with pytest.raises(UserError, match=r"'steps.0.fill' is \(184,\), here \(3,\); 'steps.0.table' is"):
         load_weights(weights, "transforms.", other, "last.ckpt")
-    with pytest.raises(UserError, match="'steps.0.table' is"):
+    with pytest.raises(UserError, match=r"'steps.0.table' is"):
         load_weights({**weights, "transforms.steps.0.table": torch.zeros(184)}, "transforms.", chain, "last.ckpt")
