@@ -241,6 +241,10 @@ class Widest(Wider):
     """A constructor that is inherited."""
 
 
+class Same(Wide):
+    """A constructor that is inherited, and hands nothing on."""
+
+
 class Closed(Wide):
     """One that hands nothing on."""
 
@@ -265,3 +269,8 @@ def test_parameters_that_are_handed_on_to_a_base_are_in_the_schema(target: Any) 
 
 def test_a_base_that_is_handed_nothing_adds_no_parameters() -> None:
     assert [f.alias for f in Schema(Closed, KINDS["model"], "closed").model.model_fields.values()] == ["extra"]
+
+
+def test_a_constructor_that_is_inherited_is_described_where_it_is() -> None:
+    fields = {f.alias: f.description for f in Schema(Same, KINDS["model"], "same").model.model_fields.values()}
+    assert fields == {"width": "of a layer.", "depth": "how many layers."}

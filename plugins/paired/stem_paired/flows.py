@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+LEAST = 1e-3
+"""w.u' is at least this above -1: nearer, the change of volume could not be told from zero in float32."""
+SHIFT = math.log(math.expm1(1.0 - LEAST))
+"""With it w.u' = 0 where w.u = 0, so that a flow can begin as the identity."""
+TINY = 1e-12
 
 
 class PlanarFlow(nn.Module):
     """f(z) = z + u' tanh(w.z + b) (Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015, eq. 10).
 
-    u' is u with its part along w moved, so that w.u' = softplus(w.u) - 1 > -1 and f is invertible (their appendix A.1).
-    At first w is random and w.u' = 0 with u' = 0: f is the identity.
+    u' is u with its part along w moved, so that w.u' = softplus(w.u + SHIFT) - 1 + LEAST is above -1 and f invertible
+    (their appendix A.1). At first u = 0, and f is the identity.
 
     Args:
         dims: latent values.
@@ -23,24 +31,18 @@ class PlanarFlow(nn.Module):
         self.u = nn.Parameter(torch.zeros(dims))
         self.b = nn.Parameter(torch.zeros(()))
 
-    def direction(self) -> Tensor:
-        """u', for which w.u' > -1."""
+    def direction(self) -> tuple[Tensor, Tensor]:
+        """u' (dims,) and w.u'."""
         along = (self.w * self.u).sum()
-        wanted = functional.softplus(along + ZERO) - 1.0
-        return self.u + (wanted - along) * self.w / (self.w.square().sum() + TINY)
+        wanted = functional.softplus(along + SHIFT) - 1.0 + LEAST
+        return self.u + (wanted - along) * self.w / (self.w.square().sum() + TINY), wanted
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Points (..., dims) carried on, and log |det df/dz| at them, (...)."""
-        u = self.direction()
+        u, along = self.direction()
         # Sums of products, not matrix products: autocast would round those.
         slope = torch.tanh((z * self.w).sum(dim=-1) + self.b)
-        log_det = torch.log1p((1.0 - slope.square()) * (self.w * u).sum())
-        return z + u * slope[..., None], log_det
-
-
-ZERO = 0.5413248546129181
-"""softplus(ZERO) = 1: with it w.u = 0 gives w.u' = 0, so that a flow can begin as the identity."""
-TINY = 1e-12
+        return z + u * slope[..., None], torch.log1p((1.0 - slope.square()) * along)
 
 
 class PlanarFlows(nn.ModuleList):

@@ -49,7 +49,6 @@ class JointVq(PairedAutoencoder):
         if self.latent_dim % groups:
             raise UserError(
                 f"latent_dim {self.latent_dim} cannot be cut into {groups} equal groups",
-                where="model.groups",
                 hint="set model.groups to a divisor of model.latent_dim",
             )
         self.groups = groups

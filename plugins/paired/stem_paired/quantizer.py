@@ -78,7 +78,9 @@ class Quantizer(nn.Module):
             chosen = functional.one_hot(codes, self.codebook.shape[1]).to(self.sums.dtype)
             self.counts.lerp_(chosen.sum(dim=1), 1.0 - self.decay)
             self.sums.lerp_(chosen.transpose(1, 2) @ parts.to(self.sums.dtype), 1.0 - self.decay)
-            self.codebook.copy_(self.sums / self.counts.clamp(min=TINY)[..., None])
+            means = self.sums / self.counts.clamp(min=FORGOTTEN)[..., None]
+            # What has not been chosen for long stays where it is: the sums of almost nothing have no mean.
+            self.codebook.copy_(torch.where(self.counts[..., None] > FORGOTTEN, means, self.codebook))
 
 
-TINY = 1e-5
+FORGOTTEN = 1e-5
