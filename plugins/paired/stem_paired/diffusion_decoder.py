@@ -13,8 +13,8 @@ from stem_paired.ddpm import Diffusion, step_embedding
 GOLDEN = 0.6180339887498949
 
 
-class NoisePredictor(nn.Module):
-    """The noise in features at a step of diffusion: a residual perceptron of the features, the latents and the step.
+class VelocityPredictor(nn.Module):
+    """The velocity of features at a step of diffusion: a residual perceptron of the features, the latents and the step.
 
     Args:
         features: values of an item.
@@ -28,13 +28,13 @@ class NoisePredictor(nn.Module):
         super().__init__()
         self.time_dim = time_dim
         self.hidden = Perceptron(features + latent_dim + time_dim, widths, **style)
-        self.noise = nn.Linear(self.hidden.outputs, features)
+        self.velocity = nn.Linear(self.hidden.outputs, features)
 
     def forward(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """The noise in ``xt``, both (n, features), at the steps ``t`` (n,), integers, given z (n, latent_dim)."""
+        """Of ``xt``, both (n, features), at the steps ``t`` (n,), integers, given z (n, latent_dim)."""
         given = [xt, z, step_embedding(t, self.time_dim)]
         dtype = torch.promote_types(xt.dtype, z.dtype)
-        return self.noise(self.hidden(torch.cat([v.to(dtype) for v in given], dim=1)))
+        return self.velocity(self.hidden(torch.cat([v.to(dtype) for v in given], dim=1)))
 
 
 class DiffusionDecoder(nn.Module):
@@ -45,7 +45,7 @@ class DiffusionDecoder(nn.Module):
         latent_dim: latent values.
         diffusion: its schedule.
         draws: steps that each item is trained on at once.
-        widths, time_dim, style: of the :class:`NoisePredictor`.
+        widths, time_dim, style: of the :class:`VelocityPredictor`.
     """
 
     noise: Tensor
@@ -63,7 +63,7 @@ class DiffusionDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.draws, self.diffusion = features, draws, diffusion
-        self.predictor = NoisePredictor(features, latent_dim, widths, time_dim, **style)
+        self.predictor = VelocityPredictor(features, latent_dim, widths, time_dim, **style)
         self.register_buffer("noise", spread_noise(draws, features), persistent=False)
 
     def noised(self, x0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,12 +88,16 @@ class DiffusionDecoder(nn.Module):
     def forward(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """The noise (n, draws, features) seen in what :meth:`noised` gave, given z (n, latent_dim)."""
         every = z[:, None].expand(-1, self.draws, -1)
-        return self.predictor(xt.flatten(0, 1), t.flatten(), every.flatten(0, 1)).view_as(xt)
+        return self.noise_in(xt.flatten(0, 1), t.flatten(), every.flatten(0, 1)).view_as(xt)
+
+    def noise_in(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """The noise in ``xt``, both (n, features), at the steps ``t`` (n,), given z (n, latent_dim)."""
+        return self.diffusion.noise_of(self.predictor(xt, t, z).float(), xt, t)
 
     def sample(self, z: Tensor) -> Tensor:
         """Features (n, features) drawn given z (n, latent_dim)."""
         start = torch.randn(len(z), self.features, device=z.device)
-        return self.diffusion.sample(lambda x, t: self.predictor(x, t, z).float(), start)
+        return self.diffusion.sample(lambda x, t: self.noise_in(x, t, z), start)
 
 
 def spread_noise(draws: int, features: int) -> Tensor:

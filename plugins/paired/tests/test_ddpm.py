@@ -77,6 +77,18 @@ def test_clean_undoes_noised_for_every_item_at_its_own_step(diffusion: Diffusion
     torch.testing.assert_close(ahead[0], x0[0], rtol=1e-4, atol=1e-5)
 
 
+def test_the_velocity_gives_noise_and_item(diffusion: Diffusion) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x0, noise = (torch.randn(100, 3, generator=generator) for _ in range(2))
+    t = torch.arange(100)
+    xt = diffusion.noised(x0, t, noise)
+    velocity = diffusion.item[:, None] * noise - diffusion.spread[:, None] * x0
+    torch.testing.assert_close(diffusion.noise_of(velocity, xt, t), noise)
+    for wrong in (velocity, velocity + 1):
+        error = diffusion.clean(xt, t, diffusion.noise_of(wrong, xt, t)) - x0
+        assert float(error.abs().max()) < 1.01
+
+
 class Optimal:
     """The best prediction of the noise in items of a known normal distribution, E[noise | xt], and the steps asked."""
 

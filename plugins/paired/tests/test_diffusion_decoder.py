@@ -76,4 +76,4 @@ def test_each_draw_of_an_item_is_predicted_by_itself() -> None:
     x, z = torch.randn(5, 3), torch.randn(5, 1)
     xt, t, _ = module.noised(x)
     found = module(xt, t, z)
-    torch.testing.assert_close(found[3, 1], module.predictor(xt[3:4, 1], t[3:4, 1], z[3:4])[0])
+    torch.testing.assert_close(found[3, 1], module.noise_in(xt[3:4, 1], t[3:4, 1], z[3:4])[0])

@@ -111,4 +111,4 @@ def test_each_score_reaches_the_rival_that_it_is_for() -> None:
 def test_what_follows_from_the_configuration_is_not_stored() -> None:
     state = made(DIFFUSION)[0].state_dict()
     assert not [n for n in state if n.endswith(("beta", "alpha_bar", "alpha_bar_before", ".noise"))]
-    assert any(n.endswith("noise.weight") for n in state)
+    assert any(n.endswith("velocity.weight") for n in state)
