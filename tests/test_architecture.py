@@ -25,10 +25,14 @@ PLUGIN_FILES = sorted(file for folder in (ROOT / "plugins").glob("*/stem_*") for
 # Names of built-in components that are ordinary words of the core as well, each with what the core means by it.
 ORDINARY = {
     "center": "a keyword of torch.pca_lowrank",
+    "compare": "whether a field of a dataclass is compared",
     "cpu": "a device type of torch",
+    "csv": "the module of the standard library, and the suffix of readable copies",
     "cuda": "a device type of torch",
     "mps": "a device type of torch",
     "hdf5": "the suffix of files that encode and reconstruct write",
+    "impute": "a verb of models",
+    "log": "the logger of a module, and a method of loggers",
     "loss": "a kind of component, and the name of the total loss",
     "reconstruction": "what stem reconstruct writes, in its help",
     "sample": "a verb of models, and a source of figures",

@@ -141,9 +141,12 @@ def _model_wires(parts: Parts, problems: list[Problem]) -> None:
 
 
 def _sizes(recipe: Recipe, sources: Sources) -> list[Problem]:
-    if recipe.data.batch_size <= len(sources.train):
+    if recipe.data.batch_size <= len(sources.train) or not recipe.data.drop_last:
         return []
-    message = f"a batch of {recipe.data.batch_size} is larger than the training split of {len(sources.train)} items"
+    message = (
+        f"a batch of {recipe.data.batch_size} is larger than the training split of {len(sources.train)} items, "
+        "and data.drop_last leaves out shorter ones"
+    )
     return [
         Problem(message, recipe.where(("data", "batch_size")), f"set data.batch_size to at most {len(sources.train)}")
     ]

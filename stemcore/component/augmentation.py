@@ -32,7 +32,7 @@ class Augmentation(nn.Module, ABC):
         super().__init__()
         self.spec = spec
         if fields is None:
-            inputs = main_fields(spec)
+            inputs = main_fields(spec) or ["input"]
             like = [n for n, f in spec.items() if f.like in inputs] if self.kind == "geometric" else []
             fields = [*inputs, *like]
         self.fields = tuple(fields)

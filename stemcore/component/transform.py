@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -17,7 +18,8 @@ class Transform(nn.Module, ABC):
     grid, acts on every field that is ``like`` its own (masks through ``mask``), and is kept by the inverse. One whose
     effect depends on each item's content (centring) also defines
     ``together(main, others, masks) -> (main, others, masks)``, with dicts of the tensors that must move alike.
-    Fitted numbers are buffers registered in ``__init__`` (so that a checkpoint's shapes are known before the fit).
+    Fitted numbers are buffers registered in ``__init__`` (so that a checkpoint's shapes are known before the fit; of
+    one named in ``resized`` the number of rows is known after it).
 
     Args:
         spec: the field as it comes in.
@@ -26,6 +28,9 @@ class Transform(nn.Module, ABC):
     kind: ClassVar[Literal["value", "geometry"]] = "value"
     fitted: ClassVar[bool] = False
     """Whether ``update`` must see the training split before ``forward`` may be called."""
+
+    resized: ClassVar[tuple[str, ...]] = ()
+    """Buffers whose length the fit decides: registered with no rows, (0, ...), and given those of a checkpoint."""
 
     def __init__(self, spec: FieldSpec) -> None:
         super().__init__()
@@ -51,6 +56,18 @@ class Transform(nn.Module, ABC):
             return x
         raise NotImplementedError(f"{type(self).__name__} has no inverse")
 
+    def readable(self) -> Mapping[str, float | Tensor]:
+        """What was fitted, by name, for the copies of a run that people read; never read back. By default all
+        buffers."""
+        return self.state_dict()
+
     def mask(self, mask: Tensor) -> Tensor:
         """What a geometry transform does to a mask (n, *shape), bool; a value transform leaves it."""
         return mask
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        for name in self.resized:
+            own, given = getattr(self, name, None), state_dict.get(prefix + name)
+            if own is not None and given is not None and given.shape[1:] == own.shape[1:] and given.ndim == own.ndim:
+                setattr(self, name, own.new_empty(given.shape))
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -34,7 +34,9 @@ def physical(spec: FieldSpec, stored: Tensor) -> Tensor:
 
 def valid(spec: FieldSpec, x: Tensor) -> Tensor:
     """Which physical values are valid, bool."""
-    ok = torch.isfinite(x) if spec.finite else torch.ones_like(x, dtype=torch.bool)
+    if not spec.finite:  # NaN is a missing value, and none below the minimum
+        return torch.ones_like(x, dtype=torch.bool) if spec.minimum is None else ~(x < spec.minimum)
+    ok = torch.isfinite(x)
     return ok if spec.minimum is None else ok & (x >= spec.minimum)
 
 

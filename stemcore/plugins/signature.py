@@ -144,12 +144,13 @@ def _keywords(target: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _levels(target: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The component, then the bases to which constructors hand ``**rest`` on, one after the other."""
+    """The component, then the bases whose constructor it has, or to which constructors hand ``**rest`` on."""
     levels: list[Callable[..., Any]] = [target]
     bases = [c for c in inspect.getmro(target)[1:] if "__init__" in vars(c)] if inspect.isclass(target) else []
     for base in bases:
+        inherited = "__init__" not in vars(levels[-1])
         handed_on = any(p.kind is p.VAR_KEYWORD for p in _signature(levels[-1]).parameters.values())
-        if not handed_on or base is object:
+        if not (inherited or handed_on) or base is object:
             break
         levels.append(base)
     return levels

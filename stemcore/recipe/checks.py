@@ -45,6 +45,11 @@ def _monitors(recipe: Recipe) -> list[Problem]:
 
 
 def _optimizer_losses(recipe: Recipe) -> list[Problem]:
+    """Losses that optimizers name wrongly, and those that none of them minimises."""
+    return _misnamed_losses(recipe) or [*_idle_optimizers(recipe), *_losses_of_nobody(recipe)]
+
+
+def _misnamed_losses(recipe: Recipe) -> list[Problem]:
     return [
         Problem(
             f"optimizer.{key}.losses names '{loss}', which is not one of the losses",
@@ -57,8 +62,41 @@ def _optimizer_losses(recipe: Recipe) -> list[Problem]:
     ]
 
 
+def _idle_optimizers(recipe: Recipe) -> list[Problem]:
+    return [
+        Problem(
+            f"optimizer.{key} minimises nothing: no loss that it names has a weight",
+            recipe.where(("optimizer", key, "losses")),
+            "name a loss whose weight is not 0, or leave losses out for all",
+        )
+        for key, group in recipe.optimizer.items()
+        if group.losses is not None and not any(_counts(recipe, loss) for loss in group.losses)
+    ]
+
+
+def _losses_of_nobody(recipe: Recipe) -> list[Problem]:
+    groups = recipe.optimizer.values()
+    if not groups or any(group.losses is None for group in groups):
+        return []
+    owners = " or ".join(f"optimizer.{key}.losses" for key in recipe.optimizer)
+    return [
+        Problem(
+            f"losses.{loss} is minimised by no optimizer",
+            recipe.where(("losses", loss)),
+            f"add it to {owners}, or give it weight 0",
+        )
+        for loss in recipe.losses
+        if _counts(recipe, loss) and not any(loss in (group.losses or ()) for group in groups)
+    ]
+
+
+def _counts(recipe: Recipe, loss: str) -> bool:
+    weight = recipe.losses[loss].weight
+    return isinstance(weight, Component) or weight > 0
+
+
 def _weights(recipe: Recipe) -> list[Problem]:
-    if any(isinstance(term.weight, Component) or term.weight > 0 for term in recipe.losses.values()):
+    if any(_counts(recipe, loss) for loss in recipe.losses):
         return []
     return [Problem("every loss has weight 0: there is nothing to train", recipe.where(("losses",)))]
 

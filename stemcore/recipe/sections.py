@@ -114,6 +114,7 @@ class Checkpointing(Section):
     """Which states of a run are kept."""
 
     monitor: str = Field("val/loss", description="the logged scalar whose best value best.ckpt holds")
+    save_top_k: AtLeastOne = Field(1, description="the k best epochs are kept, each under its number, if k is not 1")
     every_n_epochs: NotNegative = Field(0, description="keep one checkpoint each n epochs besides; 0: none")
     every_n_steps: NotNegative = Field(0, description="refresh last.ckpt also each n steps; 0: after each epoch")
 
@@ -175,4 +176,4 @@ class GroupKeys(Section):
     """The core's keys beside an optimizer's own."""
 
     parameters: list[str] | None = Field(None, description="names of parameters it owns, * and ? allowed; null: all")
-    losses: list[str] | None = Field(None, description="losses that it minimises; null: all")
+    losses: list[str] | None = Field(None, description="losses that it minimises, and no others; null: all")

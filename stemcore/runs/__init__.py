@@ -1,6 +1,7 @@
 """A run directory: write it, find it, load it, apply it."""
 
 from stemcore.runs.apply import Run, load_run
+from stemcore.runs.items import Items
 from stemcore.runs.launch import run
 
-__all__ = ["Run", "load_run", "run"]
+__all__ = ["Items", "Run", "load_run", "run"]

@@ -18,7 +18,7 @@ from torch import Tensor
 from stemcore.assemble import Parts, assemble
 from stemcore.assemble.sources import Sources, open_sources
 from stemcore.component.dataset import Dataset
-from stemcore.component.fields import main_fields
+from stemcore.component.fields import DataSpec, main_fields
 from stemcore.component.model import Model
 from stemcore.data.source import Source, whole
 from stemcore.errors import Problem, UserError
@@ -191,22 +191,24 @@ class Run:
         Raises:
             UserError: if it cannot be built.
         """
-        spec = checkpoint.fields_of(self._contents)
-        loaded = self._loaded(assemble(_one_device(self.recipe), Sources(whole(Declared(spec)), None, None)))
+        absent = Sources(whole(Declared(self.fields)), None, None)
+        loaded = self._loaded(assemble(_one_device(self.recipe), absent))
         return Predictor(loaded.parts, loaded.model, loaded.fabric)
 
-    def items(self, part: str = "test") -> Items:
-        """Items of the run's own data as stored, all in memory.
+    @property
+    def fields(self) -> DataSpec:
+        """The fields of the data that it was trained on, as stored."""
+        return checkpoint.fields_of(self._contents)
 
-        Args:
-            part: ``train``, ``val``, ``test`` or ``all``.
+    def items(self) -> dict[str, Items]:
+        """The run's own data by what they are for: ``train``, and ``val`` and ``test`` where there are such.
 
         Raises:
-            UserError: if there is no such part, or the data cannot be read.
+            UserError: if the data cannot be opened.
         """
         sources = open_sources(self.recipe)
         try:
-            return items_of(sources, part)
+            return items_of(sources)
         finally:
             sources.close()
 
@@ -238,7 +240,7 @@ class Run:
         return Loaded(parts, model, fabric)
 
     def _refuse_misfit(self, source: Source, where: str) -> None:
-        trained = {n: f.shape for n, f in checkpoint.fields_of(self._contents).items()}
+        trained = {n: f.shape for n, f in self.fields.items()}
         there = {n: tuple(f.shape) for n, f in source.dataset.fields.items()}
         problems = [
             Problem(

@@ -21,6 +21,7 @@ from stemcore.recipe import Recipe, load_recipe
 from stemcore.recipe.load import changed_recipe
 from stemcore.runs import directory as files
 from stemcore.runs.apply import Run, load_run
+from stemcore.runs.readable import write_transforms
 from stemcore.runs.resume import locate, recipe_of
 from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
@@ -152,6 +153,7 @@ def _train(
     first = fabric.global_rank == 0
     if resume is None and first:
         files.begin(directory, parts, parts.backend.describe())
+        write_transforms(directory, pipeline, recipe.data.transforms)
     fabric.barrier()
     loggers = [component.build(directory) for component in recipe.loggers] if first else []
     stamp = {

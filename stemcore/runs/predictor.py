@@ -62,6 +62,21 @@ class Predictor:
         """Where tensors have to be."""
         return self._fabric.device
 
+    @property
+    def model(self) -> Model:
+        """The model, in evaluation mode; what it takes is what :meth:`prepared` gives."""
+        return self._model
+
+    def prepared(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The fields that the model takes, by name, after the transforms.
+
+        Args:
+            given: fields by name, each (n, *shape), as stored.
+        """
+        items = len(next(iter(given.values())))
+        batch = self._parts.pipeline({**given, "index": torch.arange(items, device=self.device)})
+        return self._parts.given(batch)
+
     def impute(self, given: Mapping[str, Tensor], *, draw: bool = False) -> dict[str, Tensor]:
         """The fields that are missing, by name, each (n, *shape).
 
@@ -73,14 +88,14 @@ class Predictor:
             UserError: if the model does not impute, or not from these fields.
         """
         with self._fabric.autocast():
-            found = self._model.impute(draw, **self._model_fields(given))
+            found = self._model.impute(draw, **self.prepared(given))
         chains = self._parts.supply.chains
         return {n: chains[n].inverse(t.float()) if n in chains else t for n, t in found.items()}
 
     def encode(self, given: Mapping[str, Tensor]) -> Tensor:
         """The latents (n, ...) of fields, each (n, *shape). Raises ``UserError`` if the model has none."""
         with self._fabric.autocast():
-            return self._model.encode(**self._model_fields(given)).float()
+            return self._model.encode(**self.prepared(given)).float()
 
     def impute_arrays(
         self, given: Mapping[str, np.ndarray], *, draws: int = 0, reporter: Reporter
@@ -113,11 +128,6 @@ class Predictor:
                 rows = {n: torch.from_numpy(a[start : start + size]).to(self.device) for n, a in given.items()}
                 parts.append(self.encode(rows).cpu().numpy())
         return np.concatenate(parts)
-
-    def _model_fields(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        items = len(next(iter(given.values())))
-        batch = self._parts.pipeline({**given, "index": torch.arange(items, device=self.device)})
-        return self._parts.given(batch)
 
     def _refuse_misfit(self, given: Mapping[str, np.ndarray]) -> None:
         if not given:

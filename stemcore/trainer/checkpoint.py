@@ -57,6 +57,7 @@ def load_weights(weights: Mapping[str, Tensor], prefix: str, module: nn.Module, 
     Raises:
         UserError: if they are those of another module; names the first differences.
     """
+    resized = {f"{path}.{name}".lstrip(".") for path, m in module.named_modules() for name in getattr(m, "resized", ())}
     mine = {n: tuple(t.shape) for n, t in module.state_dict().items()}
     given = {n[len(prefix) :]: t for n, t in weights.items() if n.startswith(prefix)}
     differences = [f"'{n}' is missing" for n in mine if n not in given]
@@ -64,7 +65,7 @@ def load_weights(weights: Mapping[str, Tensor], prefix: str, module: nn.Module, 
     differences += [
         f"'{n}' is {tuple(given[n].shape)}, here {shape}"
         for n, shape in mine.items()
-        if n in given and given[n].shape != shape
+        if n in given and not _fits(tuple(given[n].shape), shape, n in resized)
     ]
     if differences:
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
@@ -74,6 +75,11 @@ def load_weights(weights: Mapping[str, Tensor], prefix: str, module: nn.Module, 
             hint="use a checkpoint of the same model configuration",
         )
     module.load_state_dict(given)
+
+
+def _fits(given: tuple[int, ...], mine: tuple[int, ...], resized: bool) -> bool:
+    """Whether a tensor of one shape can be loaded into one of the other, perhaps with another number of rows."""
+    return given == mine or (resized and len(given) == len(mine) and given[1:] == mine[1:])
 
 
 def fields_document(spec: DataSpec) -> dict[str, Any]:

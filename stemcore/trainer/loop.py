@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ from stemcore.trainer.engine import channels_last
 from stemcore.trainer.feed import Feed
 from stemcore.trainer.interrupt import Interrupt, interruptible
 from stemcore.trainer.meters import Meter
-from stemcore.trainer.optim import build_groups, fuse
+from stemcore.trainer.optim import build_groups, fuse, refuse_apart, refuse_unreached, step_all
 from stemcore.trainer.passes import Passes
 from stemcore.trainer.profile import Profile
+from stemcore.trainer.saver import Saver
 from stemcore.trainer.step import Step
 from stemcore.trainer.validate import compute, update, validate
 
@@ -89,8 +90,12 @@ class Trainer:
         self.channels_last = channels_last(parts)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        step = Step(model, parts, compiled=config.compile)
         self.groups = build_groups(recipe, model, total_steps)
+        # Where an optimizer names its losses, each has a backward pass of its own, to its own parameters alone.
+        self.apart = any(g.losses is not None for g in self.groups)
+        refuse_apart(self.groups, fabric.strategy, recipe)
+        shares = [g.losses for g in self.groups] if self.apart else [None]
+        step = Step(model, parts, compiled=config.compile, shares=shares)
         setup = fabric.setup(step, *(g.optimizer for g in self.groups))
         self.step, self.optimizers = setup[0], setup[1:]
         self.passes = Passes(fabric, self.step)
@@ -109,6 +114,7 @@ class Trainer:
         self.batch = 0  # batches of the current epoch already trained on
         self.seconds = 0.0
         self.items = 0
+        self.saver = Saver(directory / "checkpoints")
         self.callbacks = self._callbacks(loggers)
         self.loggers = loggers
 
@@ -145,6 +151,7 @@ class Trainer:
                     epochs.advance(1, **shown)
             self.callbacks("on_fit_end", state)
         finally:
+            self.saver.flush()
             self.seconds += time.monotonic() - started
         return state
 
@@ -162,8 +169,8 @@ class Trainer:
                 last = self.batch + 1 == first + window
                 position = state.epoch + self.batch / total
                 with self.passes.window(last=last):
-                    loss, values, tensors = self._forward(rows, position)
-                    self.passes.backward(loss if window == 1 else loss / window)
+                    losses, values, tensors = self._forward(rows, position)
+                    self._backward(losses if window == 1 else [loss / window for loss in losses])
                 items = len(rows["index"])
                 self.meter.add(values, items, rows["index"])
                 self.items += items
@@ -182,7 +189,7 @@ class Trainer:
                 if self.batch < total:  # storage kept the loop waiting until somebody asked it to stop
                     self._interrupted(between_steps=self.batch % accumulate == 0)
 
-    def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Tensor, Tensor, Any]:
+    def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Sequence[Tensor], Tensor, Any]:
         generator = None
         if self.parts.pipeline.augmentations:
             key = [self.seed, self.state.epoch, self.batch, self.fabric.global_rank, 0xA06]
@@ -194,17 +201,26 @@ class Trainer:
             if self.channels_last:
                 batch = {n: _channels_last(t) for n, t in batch.items()}
         weights = {n: weight(position) for n, weight in self.parts.weights.items()}
-        loss, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs)
-        return loss, values, (batch, outputs)
+        losses, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs)
+        return losses, values, (batch, outputs)
+
+    def _backward(self, losses: Sequence[Tensor]) -> None:
+        if not self.apart:
+            self.passes.backward(losses[0])
+            return
+        for loss, group in zip(losses, self.groups, strict=True):
+            self.passes.backward(loss, parameters=group.parameters, again=group is not self.groups[-1])
 
     def _optimizer_step(self) -> None:
+        if self.apart and self.state.step == 0:
+            refuse_unreached(self.groups, self.recipe)
         for optimizer in self.optimizers:
             if self.config.gradient_clip_val is not None:
                 # Under fp16 an overflow is the scaler's to skip, not an error of clipping.
                 self.fabric.clip_gradients(
                     self.step, optimizer, max_norm=self.config.gradient_clip_val, error_if_nonfinite=False
                 )
-            optimizer.step()
+        step_all(self.optimizers, getattr(self.fabric.strategy.precision, "scaler", None))
         for group in self.groups:
             group.clear_gradients()
             group.step_scheduler("step", {})
@@ -250,8 +266,9 @@ class Trainer:
         state.history.append(dict(state.metrics))
         self.callbacks("on_epoch_end", state)
         self._stop_together()
-        self._save()
-        self.keeper.keep()
+        self._save([LAST, *self.keeper.names], now=False)
+        for name in self.keeper.outdone:
+            self.saver.drop(name)
 
     def _validate(self) -> dict[str, float]:
         assert self.parts.sources.val is not None
@@ -272,10 +289,9 @@ class Trainer:
 
     def _callbacks(self, loggers: list[Logger]) -> Dispatch:
         config, directions = self.config, self.parts.directions
-        monitor = config.checkpoint.monitor
-        self.keeper = Keeper(
-            self.directory / "checkpoints", monitor, directions[monitor] or "min", config.checkpoint.every_n_epochs
-        )
+        kept = config.checkpoint
+        way = directions[kept.monitor] or "min"
+        self.keeper = Keeper(kept.monitor, way, kept.every_n_epochs, kept.save_top_k)
         first = self.fabric.global_rank == 0
         self.record = Record(
             loggers if first else [],
@@ -326,15 +342,16 @@ class Trainer:
 
     # ---------------------------------------------------------------- checkpoints
 
-    def _save(self) -> None:
-        """Writes ``last.ckpt``; only called where an optimizer step has just ended."""
+    def _save(self, names: Sequence[str] = (LAST,), *, now: bool = True) -> None:
+        """Saves a checkpoint; only called where an optimizer step has just ended. Where it need not be ``now``, it may
+        wait for those of the next epochs."""
         if self.fabric.global_rank == 0:
-            contents = {
-                "weights": checkpoint.flat_weights(self.model, self.parts.pipeline),
-                "training": self._training(),
-            }
-            checkpoint.save(self.directory / "checkpoints" / LAST, {**self.stamp, **contents})
+            self.saver.put(self._checkpoint, names, now=now)
         self.fabric.barrier()
+
+    def _checkpoint(self) -> dict[str, Any]:
+        weights = checkpoint.flat_weights(self.model, self.parts.pipeline)
+        return {**self.stamp, "weights": weights, "training": self._training()}
 
     def _training(self) -> dict[str, Any]:
         state = self.state

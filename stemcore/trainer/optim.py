@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.strategies.single_device import SingleDeviceStrategy
+from lightning_fabric.strategies.strategy import Strategy
 from torch import nn
 from torch.optim import Optimizer
 
@@ -18,22 +22,27 @@ FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagr
 
 @dataclass
 class Group:
-    """An optimizer with the parameters it owns, and its scheduler."""
+    """An optimizer with the parameters it owns, its scheduler, and the losses it minimises (``None``: all)."""
 
     name: str
     optimizer: Optimizer
     scheduler: Any = None
+    losses: Collection[str] | None = None
 
     @property
     def lr(self) -> float:
         """The learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What it owns."""
+        return [p for owned in self.optimizer.param_groups for p in owned["params"]]
+
     def clear_gradients(self) -> None:
         """Lets go of the gradients: ``zero_grad`` without the profiler's marks, which cost more than the rest of it."""
-        for owned in self.optimizer.param_groups:
-            for parameter in owned["params"]:
-                parameter.grad = None
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def load_optimizer(self, state: dict[str, Any]) -> None:
         """Takes back what ``optimizer.state_dict`` returned, perhaps on another device: which kernel updates the
@@ -88,8 +97,59 @@ def build_groups(recipe: Recipe, model: nn.Module, total_steps: int) -> list[Gro
     for group_name, group in recipe.optimizer.items():
         optimizer = group.component.build([p for n, p in named.items() if owners[n][0] == group_name])
         scheduler = recipe.scheduler.build(optimizer, total_steps) if recipe.scheduler is not None else None
-        groups.append(Group(group_name, optimizer, scheduler))
+        groups.append(Group(group_name, optimizer, scheduler, group.losses))
     return groups
+
+
+def refuse_apart(groups: Sequence[Group], strategy: Strategy, recipe: Recipe) -> None:
+    """Several backward passes through one forward pass work on one device and under DDP.
+
+    Raises:
+        UserError: for another strategy, where a group names losses of its own.
+    """
+    works = isinstance(strategy, (SingleDeviceStrategy, DDPStrategy))
+    if works or all(group.losses is None for group in groups):
+        return
+    name = type(strategy).__name__.removesuffix("Strategy")
+    raise UserError(
+        f"optimizers with losses of their own cannot be trained under {name}",
+        where=recipe.where(("trainer", "strategy")),
+        hint="use ddp, or one device",
+    )
+
+
+def refuse_unreached(groups: Sequence[Group], recipe: Recipe) -> None:
+    """After the first backward pass: a group that its own losses do not reach would never learn.
+
+    Raises:
+        UserError: for each group that names losses, none of which gives any of its parameters a gradient.
+    """
+    problems = [
+        Problem(
+            f"no gradient of {' or '.join(group.losses)} reaches a parameter of optimizer.{group.name}",
+            recipe.where(("optimizer", group.name, "losses")),
+            "name losses of what these parameters compute",
+        )
+        for group in groups
+        if group.losses is not None and all(p.grad is None for p in group.parameters)
+    ]
+    if problems:
+        raise UserError(*problems)
+
+
+def step_all(optimizers: Sequence[Any], scaler: torch.amp.GradScaler | None) -> None:
+    """Steps every optimizer, as Fabric wrapped them.
+
+    Under fp16 Fabric lets the scale of the loss follow after each optimizer, and the gradients of the next one, taken
+    at the scale before, would be divided by another. Here it follows once, after all of them.
+    """
+    if scaler is None or len(optimizers) == 1:
+        for optimizer in optimizers:
+            optimizer.step()
+        return
+    for optimizer in optimizers:
+        scaler.step(optimizer.optimizer)
+    scaler.update()
 
 
 def fuse(optimizer: Optimizer, model: nn.Module) -> None:

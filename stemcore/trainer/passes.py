@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
 from stemcore.trainer.step import Given, Result
 
@@ -40,12 +40,21 @@ class Passes:
             result = self.module(Given(batch), weights, progress)
         return result
 
-    def backward(self, loss: Tensor) -> None:
-        """Adds the gradients of ``loss``, scaled where the precision wants that."""
+    def backward(self, loss: Tensor, *, parameters: Sequence[nn.Parameter] | None = None, again: bool = False) -> None:
+        """Adds the gradients of ``loss``, scaled where the precision wants that.
+
+        Args:
+            loss: what is to be minimised.
+            parameters: the only ones to get a gradient; ``None`` for all.
+            again: whether another backward pass through the same computation follows.
+        """
+        how: dict[str, Any] = {}
+        if parameters is not None:
+            how = {"inputs": [p for p in parameters if p.requires_grad], "retain_graph": again}
         if self.direct:
-            self.strategy.backward(loss, None)
+            self.strategy.backward(loss, None, **how)
         else:
-            self.fabric.backward(loss)
+            self.fabric.backward(loss, **how)
 
     def window(self, *, last: bool) -> AbstractContextManager[None]:
         """Around both passes of a batch: processes add up their gradients at the ``last`` one of a window alone."""

@@ -1,8 +1,9 @@
-"""One training step as a module: a batch in, the total loss out."""
+"""One training step as a module: a batch in, what is to be minimised out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from stemcore.assemble import Parts
 from stemcore.component.model import Model
 
-Result = tuple[Tensor, Tensor, dict[str, Tensor]]
+Result = tuple[tuple[Tensor, ...], Tensor, dict[str, Tensor]]
 
 
 class Given:
@@ -34,11 +35,20 @@ class Step(nn.Module):
         parts: the losses and their wires.
         compiled: whether model and losses go through ``torch.compile`` as one. A loss that names ``progress``, which
             is another number at every step, would be compiled anew each time: then the model is compiled alone.
+        shares: the losses of each objective by name, ``None`` for all: one objective for each backward pass.
     """
 
-    def __init__(self, model: Model, parts: Parts, *, compiled: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        parts: Parts,
+        *,
+        compiled: bool = False,
+        shares: Sequence[Collection[str] | None] = (None,),
+    ) -> None:
         super().__init__()
         self.model = model
+        self.shares = shares
         self.losses = nn.ModuleList(term.component for term in parts.losses)
         self.parts = parts
         self.context = parts.context(model)
@@ -50,18 +60,19 @@ class Step(nn.Module):
             self.evaluate = torch.compile(self._evaluate, dynamic=False)
 
     def forward(self, given: Given, weights: Mapping[str, float], progress: float) -> Result:
-        """The weighted total; the total and every unweighted term, detached, in one vector; the outputs, detached."""
+        """The objectives, weighted totals; the total of all and every unweighted term, detached, in one vector; the
+        outputs, detached."""
         self.context["progress"] = progress
         outputs, terms = self.evaluate(given.batch)
-        total: Tensor | None = None
+        weighted = {}
         for term, value in zip(self.parts.losses, terms, strict=True):
             weight = weights[term.name]
-            weighted = value if weight == 1.0 else weight * value
-            total = weighted if total is None else total + weighted
-        if total is None:
-            total = torch.zeros((), device=next(iter(given.batch.values())).device)
+            weighted[term.name] = value if weight == 1.0 else weight * value
+        device = next(iter(given.batch.values())).device
+        objectives = tuple(_total(weighted, share, device) for share in self.shares)
+        total = objectives[0] if self.shares[0] is None else _total(weighted, None, device)
         vector = torch.stack([t.detach() for t in (total, *terms)])
-        return total, vector, {n: t.detach() for n, t in outputs.items()}
+        return objectives, vector, {n: t.detach() for n, t in outputs.items()}
 
     def _evaluate(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
         """The outputs and every term, unweighted."""
@@ -79,3 +90,8 @@ class Step(nn.Module):
         tensors = self.parts.tensors(batch, single)
         losses = zip(self.losses, self.parts.losses, strict=True)
         return single, [loss(**term.wires.arguments(tensors, self.context)) for loss, term in losses]
+
+
+def _total(weighted: Mapping[str, Tensor], share: Collection[str] | None, device: torch.device) -> Tensor:
+    terms = [value for name, value in weighted.items() if share is None or name in share]
+    return functools.reduce(torch.add, terms) if terms else torch.zeros((), device=device)

@@ -252,7 +252,6 @@ def test_unreadable_chunks_can_be_left_out(on: Recipe, damaged: Path, stem: Call
         ("model.latent_dim=3.5", ["model.latent_dim", "integer", "got 3.5"]),
         ("losses.mse.weight=-1", ["losses.mse.weight", "greater than or equal to 0", "got -1"]),
         ("losses.lp.weight=.nan", ["losses.lp.weight", "finite"]),
-        ("data.batch_size=5000", ["data.batch_size", "a batch of 5000 is larger than", "1024", "at most 1024"]),
         ("data.val=1.5", ["data.val", "less than 1", "got 1.5"]),
         ("model.type=conv_autoencodr", ["unknown model 'conv_autoencodr'", "did you mean 'conv_autoencoder'?"]),
         ("losses.divergance.weight=1", ["unknown loss 'divergance'", "did you mean 'divergence'?"]),
@@ -285,6 +284,12 @@ def test_one_mistake(written: Recipe, refused: Refused, override: str, words: li
     line = one(refused("run", recipe, override), *words)
     assert override.split("=")[0].split(".")[0] in line  # where: the key, or the override
     assert refused("validate", recipe, override) == [line]
+
+
+def test_batches_that_would_all_be_left_out(written: Recipe, refused: Refused) -> None:
+    recipe = written(data={"drop_last": True})
+    words = ["data.batch_size", "a batch of 5000 is larger than", "1024", "data.drop_last", "at most 1024"]
+    one(refused("run", recipe, "data.batch_size=5000"), *words)
 
 
 def test_a_metric_that_needs_a_truth_which_the_data_lack(on: Recipe, scan_file: Scan, refused: Refused) -> None:

@@ -82,3 +82,11 @@ def test_scaled_values_leave_what_is_stored_as_it_was() -> None:
         out = intake("clip", spec)({"input": stored, "index": torch.tensor([0])})["input"]
         assert torch.equal(stored, before)
         assert torch.equal(out, before.float() * 0.1 + 0.3)
+
+
+def test_missing_values_are_not_below_the_minimum() -> None:
+    spec = FieldSpec("input", (1, 2, 2), unit="counts", minimum=0.0, finite=False)
+    holes = torch.tensor([[[[1.0, torch.nan], [0.0, 4.0]]]])
+    assert torch.equal(intake(spec=spec)(batch(holes))["input"].isnan(), holes.isnan())
+    with pytest.raises(UserError, match="data: 1 negative values in 1 items"):
+        intake(spec=spec)(batch())

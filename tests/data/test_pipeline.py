@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -177,7 +179,7 @@ class Stained(Augmentation):
 
     kind = "corrupting"
 
-    def __init__(self, spec: DataSpec, *, fields: tuple[str, ...]) -> None:
+    def __init__(self, spec: DataSpec, *, fields: tuple[str, ...] | None = None) -> None:
         super().__init__(spec, fields=fields)
         self.register_buffer("stain", torch.ones(()))
 
@@ -185,13 +187,53 @@ class Stained(Augmentation):
         return {name: x + self.stain for name, x in batch.items()}
 
 
-def test_data_without_a_main_field_are_augmented_too() -> None:
-    spec = DataSpec({name: FieldSpec(name, (3,)) for name in ("input_a", "input_b")})
-    augmentation = Stained(spec, fields=("input_a",))
-    pipeline = Pipeline(Intake(spec, "error"), {n: Chain(f) for n, f in spec.items()}, [augmentation])
-    stored = {"input_a": torch.zeros(2, 3), "input_b": torch.zeros(2, 3), "index": torch.arange(2)}
-    out = pipeline(stored, torch.Generator())
-    assert (out["input_a"].sum(), out["input_b"].sum()) == (6, 0)
+PLATFORMS = DataSpec(
+    {
+        **{name: FieldSpec(name, (3,), minimum=0.0) for name in ("input_a", "input_b")},
+        "mask_a": FieldSpec("mask_a", (3,), dtype="bool", like="input_a"),
+    }
+)
+
+
+def paired(*augmentations: Augmentation, wanted: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """A batch of two platforms, both of ones, after ``log1p`` of the first and the augmentations."""
+    chains = {"input_a": Chain(PLATFORMS["input_a"], [("log1p", Log)]), "input_b": Chain(PLATFORMS["input_b"])}
+    pipeline = Pipeline(Intake(PLATFORMS), chains, list(augmentations), wanted)
+    stored = {name: torch.ones(2, 3) for name in ("input_a", "input_b")}
+    return pipeline({**stored, "mask_a": torch.ones(2, 3).bool(), "index": torch.arange(2)}, torch.Generator())
+
+
+def test_each_of_several_inputs_has_a_target_that_corruption_leaves_alone() -> None:
+    batch = paired(Stained(PLATFORMS), wanted=("target_a@physical",))
+    for name, value in {
+        "input_a": math.log(3),
+        "target_a": math.log(2),
+        "target_a@physical": 1,
+        "input_b": 2,
+        "target_b": 1,
+    }.items():
+        torch.testing.assert_close(batch[name], torch.full((2, 3), float(value)))
+    assert "target" not in batch
+
+
+def test_some_of_several_inputs_are_augmented() -> None:
+    batch = paired(Stained(PLATFORMS, fields=("input_b",)))
+    assert (batch["input_a"] - batch["target_a"]).abs().sum() == 0
+    assert torch.equal(batch["input_b"], batch["target_b"] + 1)
+
+
+def test_an_augmentation_of_the_models_space_comes_after_the_transforms() -> None:
+    late = Stained(PLATFORMS)
+    late.space = "model"
+    batch = paired(late)
+    torch.testing.assert_close(batch["input_a"], torch.full((2, 3), math.log(2) + 1))
+    torch.testing.assert_close(batch["target_a"], torch.full((2, 3), math.log(2)))
+
+
+def test_a_platform_that_is_absent_has_no_target() -> None:
+    pipeline = Pipeline(Intake(PLATFORMS), {n: Chain(PLATFORMS[n]) for n in ("input_a", "input_b")})
+    batch = pipeline({"input_b": torch.ones(2, 3), "index": torch.arange(2)})
+    assert set(batch) == {"input_b", "target_b", "index"}
 
 
 def test_augmentations_go_to_the_device_but_not_into_the_weights() -> None:

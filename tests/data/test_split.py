@@ -67,3 +67,33 @@ def test_the_split_depends_on_the_seed() -> None:
 def test_too_few_blocks_to_train_on_is_said() -> None:
     with pytest.raises(UserError, match="too few to leave any for training"):
         split(Numbers(10, size=10), val=0.2, test=0.0, by="block", seed=1)
+
+
+class Said(Numbers):
+    """Says what each item is for."""
+
+    def __init__(self, parts: str) -> None:
+        super().__init__(len(parts))
+        self.said = np.array([{"t": "train", "v": "val", "e": "test", "-": ""}[letter] for letter in parts])
+
+    @property
+    def parts(self) -> np.ndarray:
+        return self.said
+
+
+def test_a_given_split_is_kept_and_only_what_it_lacks_is_drawn() -> None:
+    parts = split(Said("tttve-tt" * 5), val=0.5, test=0.5, by="given", seed=1)
+    assert parts.val.tolist() == [*range(3, 40, 8)]
+    assert parts.test.tolist() == [*range(4, 40, 8)]
+    assert not np.isin(range(5, 40, 8), parts.train).any()
+    lacking = split(Said("ttttte" * 10), val=0.2, test=0.9, by="given", seed=1)
+    assert lacking.test.tolist() == [*range(5, 60, 6)]
+    assert (len(lacking.train), len(lacking.val)) == (40, 10)
+    assert not np.isin(lacking.val, lacking.test).any()
+
+
+def test_a_given_split_without_training_items_or_of_data_that_say_nothing() -> None:
+    with pytest.raises(UserError, match="the data give 1 items to training"):
+        split(Said("tvve"), val=0.2, test=0.0, by="given", seed=1)
+    with pytest.raises(UserError, match="do not say which items are for training"):
+        split(Numbers(), val=0.2, test=0.0, by="given", seed=1)

@@ -163,7 +163,7 @@ figures: {toy_curve: {every_n_epochs: -1, inputs: {a: 1}}}
         "6: data.train.size should be greater than or equal to 1, got 0",
         "7: data.val should be a share of the training data, at least 0 and less than 1, or a data set, got 1.0",
         "8: data.test should be a share",
-        "9: data.split should be 'item', 'block' or 'group', got \"items\"",
+        "9: data.split should be 'item', 'block', 'group' or 'given', got \"items\"",
         "10: data.batch_size should be greater than or equal to 1, got 0",
         "12: data.augment should be a list",
         "13: data.transforms.input.0: unknown transform 'toy_lag'; did you mean 'toy_log'?",

@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -55,28 +57,62 @@ def test_contract(check):
 """
 
 
+class Ended(NamedTuple):
+    """A session that has ended: its exit code, and what it wrote."""
+
+    returncode: int
+    stdout: str
+
+
+Session = Callable[..., Ended]
+
+
 @pytest.fixture
-def lab(tmp_path: Path) -> Path:
+def lab(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "lab_plugin.py").write_text(PLUGIN)
     (tmp_path / "lab_square.py").write_text(LOSSES)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
-    return tmp_path
+    before = list(sys.path)
+    yield tmp_path
+    sys.path[:] = before
+    for name in ("lab_plugin", "lab_square", "test_lab"):
+        sys.modules.pop(name, None)
 
 
-def session(lab: Path, expected: str = "None", *options: str) -> subprocess.CompletedProcess[str]:
+def options(lab: Path, expected: str) -> list[str]:
+    """The options of a session whose only test is the contract checks of the lab."""
     (lab / "test_lab.py").write_text(TEST.replace("{expected}", expected))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options, "test_lab.py"]
+    return ["-p", "no:cacheprovider", "-rA", "test_lab.py"]
+
+
+def process(lab: Path, expected: str = "None") -> Ended:
+    """A session in a process of its own."""
+    command = [sys.executable, "-m", "pytest", *options(lab, expected)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=lab, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, cwd=lab, capture_output=True, text=True, check=False, env=environment)
+    return Ended(done.returncode, done.stdout)
 
 
-def results(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+@pytest.fixture
+def session(lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Runs a session in this process, which has imported already what takes seconds."""
+    monkeypatch.chdir(lab)
+
+    def run(expected: str = "None") -> Ended:
+        capsys.readouterr()
+        code = pytest.main(options(lab, expected))
+        return Ended(int(code), capsys.readouterr().out)
+
+    return run
+
+
+def results(done: Ended) -> dict[str, str]:
     found = re.findall(r"^(PASSED|FAILED|XFAIL|ERROR) test_lab.py::test_contract\[(\S+)\]", done.stdout, re.M)
     return {case: status for status, case in found}
 
 
 def test_each_check_of_each_component_is_a_case(lab: Path) -> None:
-    done = session(lab)
+    done = process(lab)
     found = results(done)
     assert done.returncode == 1, done.stdout
     failed = [case for case, status in found.items() if status == "FAILED"]
@@ -88,16 +124,16 @@ def test_each_check_of_each_component_is_a_case(lab: Path) -> None:
     assert "its example gives no reference" in done.stdout  # a skip says why
 
 
-def test_an_expected_failure_is_shown_with_its_reason(lab: Path) -> None:
-    done = session(lab, '{"summed": {"check_mean_over_items": "it is a sum"}}')
+def test_an_expected_failure_is_shown_with_its_reason(session: Session) -> None:
+    done = session('{"summed": {"check_mean_over_items": "it is a sum"}}')
     assert done.returncode == 0, done.stdout
     assert results(done)["loss/summed-check_mean_over_items"] == "XFAIL"
     assert "it is a sum (claims too much: a batch gives" in done.stdout
 
 
-def test_one_that_passes_after_all_fails(lab: Path) -> None:
+def test_one_that_passes_after_all_fails(session: Session) -> None:
     known = '{"summed": {"check_mean_over_items": "it is a sum"}, "loss/square": {"check_scalar": "it is not"}}'
-    done = session(lab, known)
+    done = session(known)
     assert [case for case, status in results(done).items() if status == "FAILED"] == ["loss/square-check_scalar"]
     assert "it passes, though its failure is expected (it is not): take that out" in done.stdout
 
@@ -115,9 +151,9 @@ def test_misspelt_expectations_are_refused(lab: Path, monkeypatch, expected, sai
         contract_checks("lab_plugin", expected_failures=expected)
 
 
-def test_a_plugin_that_cannot_be_imported_is_a_failing_case(lab: Path) -> None:
+def test_a_plugin_that_cannot_be_imported_is_a_failing_case(lab: Path, session: Session) -> None:
     (lab / "lab_plugin.py").write_text("import detector_driver\n")
-    done = session(lab)
+    done = session()
     assert results(done)["plugin/lab_plugin-check_loads"] == "FAILED"
     assert "No module named 'detector_driver'" in done.stdout
 

@@ -11,7 +11,6 @@ from stemcore.testing.promises import EVERY, MODULES, every_check
 from tests.testing.mutation import Mutant, candidate, outcome, sound, table
 
 MUTANTS = [(kind, mutant) for kind, mutants in table().items() for mutant in mutants]
-SOUND = [(kind, number) for kind, components in sound().items() for number in range(len(components))]
 
 
 @pytest.mark.parametrize(("kind", "mutant"), MUTANTS, ids=[f"{k}-{m.check}-{n}" for n, (k, m) in enumerate(MUTANTS)])
@@ -21,22 +20,19 @@ def test_the_check_fails_for_its_reason(kind: str, mutant: Mutant, tmp_path) -> 
     assert re.search(mutant.says, seen.message), seen.message
 
 
-@pytest.mark.parametrize(("kind", "number"), SOUND, ids=[f"{kind}-{number}" for kind, number in SOUND])
-def test_what_the_mutants_were_made_from_passes(kind: str, number: int, tmp_path) -> None:
-    component, examples = sound()[kind][number]
-    whole = candidate(component, "loss" if kind == EVERY else kind, "component", examples, tmp_path)
-    seen = [outcome_of(whole, check) for check in whole.checks()]
-    assert [o for o in seen if o.status in ("failed", "expected")] == []
-
-
 @pytest.mark.parametrize("kind", MODULES)
-def test_every_check_has_a_mutant_and_passes_for_something_sound(kind: str, tmp_path) -> None:
+def test_what_the_mutants_were_made_from_passes_and_every_check_has_a_mutant(kind: str, tmp_path) -> None:
+    failed, passed = {}, set()
+    for number, (component, examples) in enumerate(sound()[kind]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        whole = candidate(component, "loss" if kind == EVERY else kind, "component", examples, folder)
+        seen = {check.name: outcome_of(whole, check) for check in whole.checks()}
+        failed.update({(number, name): o for name, o in seen.items() if o.status in ("failed", "expected")})
+        passed |= {name for name, o in seen.items() if o.status == "passed"}
+    assert failed == {}
     checks = {check.name for check in every_check() if check.kind == kind}
     assert {mutant.check for mutant in table()[kind]} == checks
-    passed = set()
-    for component, examples in sound()[kind]:
-        whole = candidate(component, "loss" if kind == EVERY else kind, "component", examples, tmp_path)
-        passed |= {c.name for c in whole.checks() if outcome_of(whole, c).status == "passed"}
     assert checks <= passed
 
 

@@ -52,7 +52,7 @@ def passed(parts: Parts, fabric: Fabric) -> tuple[Passes, Tensor, Tensor, list[T
     passes = Passes(fabric, fabric.setup(Step(model, parts)))
     for last in (False, True):
         with passes.window(last=last):
-            total, values, _ = passes.forward(batch(parts), WEIGHTS, 0.25)
+            (total,), values, _ = passes.forward(batch(parts), WEIGHTS, 0.25)
             passes.backward(total)
     return passes, total.detach(), values, [p.grad for p in model.parameters() if p.grad is not None]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from stem_paired.posteriors import Gaussian, single
 
 Activation = Literal["leaky_relu", "relu", "elu", "gelu", "silu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -51,7 +52,7 @@ class Layer(nn.Module):
         self, inputs: int, outputs: int, *, activation: Activation, dropout: float, batch_norm: bool, residual: bool
     ) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
+        self.linear: nn.Module = nn.Linear(inputs, outputs)
         self.norm = FeatureNorm(outputs) if batch_norm else nn.Identity()
         self.shortcut: nn.Module | None = None
         if residual:
@@ -98,28 +99,27 @@ class Encoder(nn.Module):
         self.mu = nn.Linear(self.hidden.outputs, latent_dim)
         self.logvar = nn.Linear(self.hidden.outputs, latent_dim)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, features) to mean and log variance, each (n, latent_dim); the latter is kept within -10 and 10, so that
-        its exponential stays finite in half precision."""
+    def forward(self, x: Tensor) -> Gaussian:
+        """The posterior of (n, features), never in half precision; log variances are kept within -10 and 10, so that
+        their exponentials stay finite in it."""
         hidden = self.hidden(x)
-        return self.mu(hidden), self.logvar(hidden).clamp(-10.0, 10.0)
+        return Gaussian(single(self.mu(hidden)), single(self.logvar(hidden)).clamp(-10.0, 10.0))
 
 
-class Decoder(nn.Sequential):
-    """From latents to features.
+class Network(nn.Sequential):
+    """Hidden layers and a linear last one.
 
     Args:
-        latent_dim: latent values.
+        inputs: width that comes in.
         widths: of the hidden layers.
-        features: width that goes out.
+        outputs: width that goes out.
         style: of the layers.
     """
 
-    def __init__(self, latent_dim: int, widths: Sequence[int], features: int, **style: object) -> None:
-        hidden = Perceptron(latent_dim, widths, **style)
-        super().__init__(hidden, nn.Linear(hidden.outputs, features))
+    def __init__(self, inputs: int, widths: Sequence[int], outputs: int, **style: object) -> None:
+        hidden = Perceptron(inputs, widths, **style)
+        super().__init__(hidden, nn.Linear(hidden.outputs, outputs))
 
 
-def drawn(mu: Tensor, logvar: Tensor) -> Tensor:
-    """A draw z = mu + exp(logvar / 2) eps from the Gaussian posterior, through which gradients reach both."""
-    return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+class Decoder(Network):
+    """From latents to features."""

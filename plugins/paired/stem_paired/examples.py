@@ -20,7 +20,50 @@ SMALL = {"latent_dim": 4, "encoder": [16], "decoder": [16]}
 
 def joint_vae(folder: Path) -> list[ModelExample]:
     """As it is by default but small, and without normalisation and shortcuts."""
+    return [small("default"), small("plain", batch_norm=False, residual=False)]
+
+
+def res_unet(folder: Path) -> list[ModelExample]:
+    """Of two levels of two layers, and of one level, which has no skip connection."""
+    levels = {"deep": {"widths": [12, 6], "layers": 2, "batch_norm": True}, "flat": {"widths": [8]}}
+    return [ModelExample(label=label, config=config, specs=SPECS, odd=ODD) for label, config in levels.items()]
+
+
+def generative_vae(folder: Path) -> list[ModelExample]:
+    """Of either kind."""
+    diffusion = {"steps": 10, "draws": 3, "denoiser": [16], "time_dim": 4}
+    kinds = {"diffusion": diffusion, "gan": {"noise_dim": 3, "critic": [8]}}
     return [
-        ModelExample(label="default", config=SMALL, specs=SPECS, odd=ODD),
-        ModelExample(label="plain", config={**SMALL, "batch_norm": False, "residual": False}, specs=SPECS, odd=ODD),
+        ModelExample(label=kind, config={**SMALL, "decoder_type": kind, **config}, specs=SPECS, odd=ODD)
+        for kind, config in kinds.items()
     ]
+
+
+def joint_vae_plus(folder: Path) -> ModelExample:
+    """Flows and spectral normalisation."""
+    return small("default", flows=2)
+
+
+def joint_vae_vampprior(folder: Path) -> ModelExample:
+    """A few pseudo-inputs."""
+    return small("default", pseudo_inputs=6)
+
+
+def joint_iwae(folder: Path) -> ModelExample:
+    """Three draws."""
+    return small("default", samples=3)
+
+
+def joint_vq(folder: Path) -> list[ModelExample]:
+    """Codebooks that are learned by gradients, and by moving means."""
+    return [small("default", codes=4, groups=2), small("ema", codes=4, groups=2, ema=True)]
+
+
+def joint_mm(folder: Path) -> ModelExample:
+    """Two experts."""
+    return small("default")
+
+
+def small(label: str, **config: object) -> ModelExample:
+    """A small model on tables of two sizes."""
+    return ModelExample(label=label, config={**SMALL, **config}, specs=SPECS, odd=ODD)

@@ -100,10 +100,13 @@ class Noise(Augmentation):
     """Gaussian noise of a fixed standard deviation, added to every value.
 
     Args:
-        fields: the fields to change, each with noise of its own; by default the input alone.
-        std: the standard deviation, in the data's physical units.
+        fields: the fields to change, each with noise of its own; by default the inputs alone.
+        std: the standard deviation, in the data's physical units, or in those of the model's space.
         clip: whether results below the smallest valid value of a field (zero for counts) are set to it, so that
-            transforms which need such values stay defined. Fields without one are never clipped.
+            transforms which need such values stay defined. Fields without one are never clipped, nor is anything in
+            the model's space.
+        space: ``physical``: before the transforms; ``model``: after them, so that a ``std`` of 0.4 after ``zscore`` is
+            0.4 standard deviations of each feature.
 
     Raises:
         UserError: where a field is unknown.
@@ -112,12 +115,19 @@ class Noise(Augmentation):
     kind: ClassVar[Literal["geometric", "corrupting"]] = "corrupting"
 
     def __init__(
-        self, spec: DataSpec, *, fields: tuple[str, ...] | None = None, std: Positive, clip: bool = True
+        self,
+        spec: DataSpec,
+        *,
+        fields: tuple[str, ...] | None = None,
+        std: Positive,
+        clip: bool = True,
+        space: Literal["physical", "model"] = "physical",
     ) -> None:
         super().__init__(spec, fields=fields)
         check_known(spec, self.fields, "noise", bound="target")
         self.std = std
         self.clip = clip
+        self.space = space
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Adds noise to the fields of a batch, each (n, *shape)."""
@@ -127,8 +137,8 @@ class Noise(Augmentation):
                 continue
             x = _floating(batch[name])
             noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-            field = _field(self.spec, name)
-            least = field.minimum if self.clip and field is not None else None
+            field = _field(self.spec, name) if self.clip and self.space == "physical" else None
+            least = field.minimum if field is not None else None
             out[name] = (x + self.std * noise).clamp(min=least) if least is not None else x + self.std * noise
         return out
 

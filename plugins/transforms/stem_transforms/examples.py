@@ -14,7 +14,7 @@ from stemcore.testing import AugmentationExample, TransformExample
 PATTERN = FieldSpec("input", (1, 20, 16), "uint16", "counts", minimum=0.0)
 COLOURS = FieldSpec("input", (3, 16, 24), "uint8", scale=1 / 255)
 SPECTRUM = FieldSpec("input", (1, 64), "uint16", "counts", minimum=0.0)
-TABLE = FieldSpec("input", (20,))
+TABLE = FieldSpec("input", (20,), features=tuple(f"gene {k}" for k in range(20)), finite=False)
 
 
 def counts(spec: FieldSpec, items: int = 8) -> np.ndarray:
@@ -45,10 +45,32 @@ def sqrt(folder: Path) -> list[TransformExample]:
     ]
 
 
+def impute(folder: Path) -> list[TransformExample]:
+    """Every method, on tables; the others by default."""
+    methods = ("mean", "median", "knn", "zero")
+    tables = [TransformExample(label=m, config={"method": m}, spec=TABLE) for m in methods]
+    return [*tables, *_on_patterns([{}]), _colours({"method": "knn", "neighbors": 2})]
+
+
+def log(folder: Path) -> list[TransformExample]:
+    """Counts with zeros among them, and tables, one shift for all and one for each feature."""
+    return [*_on_patterns([{}, {"base": "10", "eps": 0.5}]), *_on_others({"by": "feature", "eps": 1e-3, "base": "2"})]
+
+
 def standardize(folder: Path) -> list[TransformExample]:
-    """About one mean, and about the mean of each pixel."""
-    pattern = {"mean": "pattern"}
-    return [*_on_patterns([{}, pattern]), *_on_others({}), *_on_others(pattern)]
+    """About one mean, about the mean of each pixel, and each feature by itself."""
+    configs: list[dict[str, Any]] = [{}, {"mean": "pattern"}, {"by": "feature"}]
+    return [*_on_patterns(configs), *(example for c in configs for example in _on_others(c))]
+
+
+def minmax(folder: Path) -> list[TransformExample]:
+    """One range, and that of each feature."""
+    return [*values(folder), *_on_patterns([{"by": "feature"}]), *_on_others({"by": "feature"})]
+
+
+def features(folder: Path) -> list[TransformExample]:
+    """For what has numbers of its own for each feature."""
+    return _on_others({})
 
 
 def crop(folder: Path) -> list[TransformExample]:
@@ -104,8 +126,9 @@ def poisson(folder: Path) -> list[AugmentationExample]:
 
 
 def noise(folder: Path) -> list[AugmentationExample]:
-    """Clipped and not."""
-    return [*_on_counts([{"std": 0.5}, {"std": 0.5, "clip": False}]), AugmentationExample(config={"std": 2.0})]
+    """Clipped and not, and in the model's space."""
+    configs: list[dict[str, Any]] = [{"std": 0.5}, {"std": 0.5, "clip": False}, {"std": 0.4, "space": "model"}]
+    return [*_on_counts(configs), AugmentationExample(config={"std": 2.0})]
 
 
 def _on_patterns(configs: list[dict[str, Any]]) -> list[TransformExample]:

@@ -34,24 +34,23 @@ class Moments:
 
 
 class PixelMoments:
-    """The mean of each pixel, and the count and sum of squared deviations from those means over all of them.
+    """Count, mean and sum of squared deviations of each pixel, or of each feature of a table.
 
     A pixel that is never valid has mean 0.
     """
 
     def __init__(self) -> None:
-        self._counts = self._means = torch.zeros((), dtype=torch.float64, device="cpu")
-        self.squares = 0.0
+        self.counts = self.mean = self.deviations = torch.zeros((), dtype=torch.float64, device="cpu")
 
     @property
     def count(self) -> float:
-        """Number of values."""
-        return float(self._counts.sum())
+        """Number of values of all pixels."""
+        return float(self.counts.sum())
 
     @property
-    def mean(self) -> Tensor:
-        """Their mean, pixel by pixel (*shape)."""
-        return self._means
+    def squares(self) -> float:
+        """Sum over all pixels of their squared deviations, each from the mean of its pixel."""
+        return float(self.deviations.sum())
 
     def add(self, x: Tensor, mask: Tensor | None) -> None:
         """Takes in a batch (n, *shape); where ``mask`` (same shape) is false a value does not count."""
@@ -66,14 +65,14 @@ class PixelMoments:
         left, squares = deviations.sum(dim=0), deviations.square_().sum(dim=0)
         counts, means, left, squares = (t.cpu().double() for t in (counts, means, left, squares))
         shift = left / counts.clamp(min=1)  # the rounding of the batch's means, mended
-        self._merge(counts, means + shift, float((squares - left * shift).clamp(min=0).sum()))
+        self._merge(counts, means + shift, (squares - left * shift).clamp(min=0))
 
-    def _merge(self, counts: Tensor, means: Tensor, squares: float) -> None:
-        total = (self._counts + counts).clamp(min=1)
-        delta = means - self._means
-        self.squares += squares + float((delta.square() * self._counts * counts / total).sum())
-        self._means = self._means + delta * counts / total
-        self._counts = self._counts + counts
+    def _merge(self, counts: Tensor, means: Tensor, squares: Tensor) -> None:
+        total = (self.counts + counts).clamp(min=1)
+        delta = means - self.mean
+        self.deviations = self.deviations + squares + delta.square() * self.counts * counts / total
+        self.mean = self.mean + delta * counts / total
+        self.counts = self.counts + counts
 
 
 def _moments(x: Tensor, mask: Tensor | None) -> Tensor:

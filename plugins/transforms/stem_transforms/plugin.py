@@ -9,9 +9,13 @@ from stemcore import hookimpl
 def stem_transforms() -> dict[str, str]:
     """Preprocessing that is state of the model."""
     return {
+        "log": "stem_transforms.log:Log",
         "log1p": "stem_transforms.value_transforms:Log1p",
         "sqrt": "stem_transforms.value_transforms:Sqrt",
+        "impute": "stem_transforms.impute:Impute",
         "standardize": "stem_transforms.fitted_transforms:Standardize",
+        "zscore": "stem_transforms.fitted_transforms:ZScore",
+        "robust": "stem_transforms.robust:Robust",
         "minmax": "stem_transforms.fitted_transforms:MinMax",
         "crop": "stem_transforms.grid_transforms:Crop",
         "bin": "stem_transforms.grid_transforms:Bin",
@@ -35,10 +39,14 @@ def stem_augmentations() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """Patterns, spectra and tables, for contract checks."""
     return {
+        "transform/log": "stem_transforms.examples:log",
         "transform/log1p": "stem_transforms.examples:values",
         "transform/sqrt": "stem_transforms.examples:sqrt",
+        "transform/impute": "stem_transforms.examples:impute",
         "transform/standardize": "stem_transforms.examples:standardize",
-        "transform/minmax": "stem_transforms.examples:values",
+        "transform/zscore": "stem_transforms.examples:features",
+        "transform/robust": "stem_transforms.examples:features",
+        "transform/minmax": "stem_transforms.examples:minmax",
         "transform/crop": "stem_transforms.examples:crop",
         "transform/bin": "stem_transforms.examples:bin",
         "transform/resize": "stem_transforms.examples:resize",

@@ -180,6 +180,7 @@ def test_randomness_is_the_generators_alone(augmentation, dtype):
 def test_unknown_fields_are_refused(make):
     paired = DataSpec({"input_a": FieldSpec("input_a", (4,)), "input_b": FieldSpec("input_b", (4,))})
     with pytest.raises(UserError, match="no field 'input'; set fields to some of input_a, input_b"):
-        make(paired)
+        make(paired, fields=("input",))
+    assert make(paired).fields == ("input_a", "input_b")
     out = make(paired, fields=("input_a",))({"input_a": torch.ones(5, 4), "input_b": torch.ones(5, 4)}, generator())
     assert torch.equal(out["input_b"], torch.ones(5, 4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -153,10 +153,11 @@ def check_deterministic(subject: Subject) -> None:
 @promise("transform")
 def check_state_dict(subject: Subject) -> None:
     """A checkpoint restores it without a fit: all that was fitted is in buffers, which are registered with their shape
-    when it is built. Whatever is encoded later goes through the same numbers."""
+    when it is built (those named in ``resized`` without rows). Whatever is encoded later goes through the same
+    numbers."""
     trial = TransformTrial(subject)
     fitted, fresh = trial.fitted(), trial.built()
-    _ensure_registered(fresh.state_dict(), fitted.state_dict())
+    _ensure_registered(fresh.state_dict(), fitted.state_dict(), fresh.resized)
     file = io.BytesIO()
     torch.save(fitted.state_dict(), file)
     file.seek(0)
@@ -169,12 +170,13 @@ def check_state_dict(subject: Subject) -> None:
         ensure(_same(seen[name], value), f"restored from its state_dict, {name} gives something else")
 
 
-def _ensure_registered(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
+def _ensure_registered(before: Mapping[str, Tensor], after: Mapping[str, Tensor], resized: Sequence[str]) -> None:
     for name in before.keys() ^ after.keys():
         said = "appears in" if name in after else "disappears from"
         raise Broken(f"'{name}' {said} its state_dict by the fit: register it when it is built")
     for name, value in after.items():
-        if isinstance(value, Tensor) and value.shape != before[name].shape:
+        axes = slice(1 if name in resized else 0, None)
+        if isinstance(value, Tensor) and value.shape[axes] != before[name].shape[axes]:
             shapes = f"{tuple(before[name].shape)} to {tuple(value.shape)}"
             raise Broken(f"the shape of '{name}' changes in the fit, from {shapes}")
 
