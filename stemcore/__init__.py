@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stemcore.assemble import monitors as monitors
+    from stemcore.assemble import logged_scalars as logged_scalars
     from stemcore.component.augmentation import Augmentation as Augmentation
     from stemcore.component.backend import Backend as Backend
     from stemcore.component.callback import Callback as Callback
@@ -75,7 +75,7 @@ _HOME = {
     "load_recipe": "stemcore.recipe",
     "load_yaml": "stemcore.recipe.source",
     "Node": "stemcore.recipe.node",
-    "monitors": "stemcore.assemble",
+    "logged_scalars": "stemcore.assemble",
     "run": "stemcore.runs",
     "load_run": "stemcore.runs",
     "Run": "stemcore.runs",

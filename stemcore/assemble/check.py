@@ -34,7 +34,7 @@ def check(recipe: Recipe) -> list[str]:
     return lines
 
 
-def monitors(recipe: Recipe) -> dict[str, Direction]:
+def logged_scalars(recipe: Recipe) -> dict[str, Direction]:
     """The names of the scalars that a run of a recipe logs, such as ``val/loss``, each with the direction that is
     better: ``"min"``, ``"max"``, or ``None`` where neither is.
 

@@ -55,7 +55,7 @@ def run(
         init_from: a run directory (its best checkpoint) or a checkpoint: start a new run with its weights.
         fast_dev_run: one epoch of two batches, to see whether everything works.
         overfit_batches: train and validate on this many batches, without augmentations; 0 for all data.
-        callbacks: besides those of the recipe, for code that follows the run. Their ``state_dict`` is in the checkpoints;
+        callbacks: besides those of the recipe, for code that follows the run. Their ``state_dict`` is in checkpoints;
             they are not in the recipe that the run leaves, so hand them in again with ``resume``.
         reporter: progress; on stderr by default.
 

@@ -62,11 +62,10 @@ def sweep(workers: int, as_json: bool, worker: bool, **given: Any) -> None:
 
 
 def _train(plan: Plan, request: Request, workers: int, worker: bool) -> None:
-    from stemcore import Interrupted
-
     from stem_sweeps.crew import work_together
     from stem_sweeps.report import write
     from stem_sweeps.work import work
+    from stemcore import Interrupted
 
     try:
         if workers > 1:
@@ -101,9 +100,8 @@ def _arguments(plan: Plan, request: Request) -> list[str]:
 
 def _finish(plan: Plan, as_json: bool) -> None:
     """Writes and prints the results."""
-    from stemcore import TrainingFailed
-
     from stem_sweeps import report
+    from stemcore import TrainingFailed
 
     written = report.write(plan)
     if not report.ranked(plan):

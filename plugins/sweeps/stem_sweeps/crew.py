@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from stemcore import Interrupted, TrainingFailed, reporter
-
 from stem_sweeps.plan import Plan
+from stemcore import Interrupted, TrainingFailed, reporter
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stemcore import Recipe, UserError, monitors
-
 from stem_sweeps.space import Space, read_space, refuse_unfit
 from stem_sweeps.storage import Store, refuse_without_optuna
 from stem_sweeps.study import SharedStudy
+from stemcore import Recipe, UserError, logged_scalars
 
 ELSEWHERE = ("name", "requires", "loggers", "figures", "path", "cache", "num_workers", "backend", "devices")
 """Keys of a recipe that may differ between the machines of a sweep, or from one call to the next."""
@@ -108,7 +107,7 @@ def prepare(request: Request) -> Plan:
 
 def _monitored(first: Recipe, space: Space, given: str | None) -> tuple[str, str]:
     """What is to be best, and which way."""
-    known = monitors(first)
+    known = logged_scalars(first)
     monitor = given or first.trainer.checkpoint.monitor
     if monitor not in known:
         names = ", ".join(sorted(name for name, way in known.items() if way is not None and name.startswith("val/")))

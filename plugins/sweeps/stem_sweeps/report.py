@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
-from stemcore import StemDeprecationWarning, load_recipe, write_atomically
-
 from stem_sweeps.figures import history, importance
 from stem_sweeps.plan import Plan
+from stemcore import StemDeprecationWarning, load_recipe, write_atomically
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -10,9 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from stemcore import Recipe, StemDeprecationWarning, UserError, load_recipe, load_yaml
-
 from stem_sweeps.parameter import Parameter, read_parameter
+from stemcore import Recipe, StemDeprecationWarning, UserError, load_recipe, load_yaml
 
 
 @dataclass(frozen=True)

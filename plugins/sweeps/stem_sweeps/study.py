@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemcore import UserError
-
 from stem_sweeps.space import Space
 from stem_sweeps.storage import Store
+from stemcore import UserError
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

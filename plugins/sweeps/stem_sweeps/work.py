@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from optuna.trial import TrialState
 
+from stem_sweeps.plan import Plan
 from stemcore import (
     Callback,
     Interrupted,
@@ -22,8 +23,6 @@ from stemcore import (
     reporter,
     run,
 )
-
-from stem_sweeps.plan import Plan
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
