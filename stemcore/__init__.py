@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stemcore.assemble import logged_scalars as logged_scalars
     from stemcore.component.augmentation import Augmentation as Augmentation
     from stemcore.component.backend import Backend as Backend
     from stemcore.component.callback import Callback as Callback
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from stemcore.component.sampler import Sampler as Sampler
     from stemcore.component.transform import Transform as Transform
     from stemcore.component.weight_schedule import WeightSchedule as WeightSchedule
+    from stemcore.errors import Interrupted as Interrupted
+    from stemcore.errors import TrainingFailed as TrainingFailed
     from stemcore.errors import UserError as UserError
     from stemcore.files import write_atomically as write_atomically
     from stemcore.hookspecs import API_VERSION as API_VERSION
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from stemcore.plugins.deprecation import StemDeprecationWarning as StemDeprecationWarning
     from stemcore.recipe import Recipe as Recipe
     from stemcore.recipe import load_recipe as load_recipe
+    from stemcore.recipe.node import Node as Node
+    from stemcore.recipe.source import load_yaml as load_yaml
     from stemcore.runs import Items as Items
     from stemcore.runs import Run as Run
     from stemcore.runs import load_run as load_run
@@ -62,10 +67,15 @@ _HOME = {
     "Command": "stemcore.component.command",
     "reporter": "stemcore.component.command",
     "UserError": "stemcore.errors",
+    "TrainingFailed": "stemcore.errors",
+    "Interrupted": "stemcore.errors",
     "write_atomically": "stemcore.files",
     "StemDeprecationWarning": "stemcore.plugins.deprecation",
     "Recipe": "stemcore.recipe",
     "load_recipe": "stemcore.recipe",
+    "load_yaml": "stemcore.recipe.source",
+    "Node": "stemcore.recipe.node",
+    "logged_scalars": "stemcore.assemble",
     "run": "stemcore.runs",
     "load_run": "stemcore.runs",
     "Run": "stemcore.runs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stemcore.assemble.build import assemble
+from stemcore.component.metric import Direction
 from stemcore.recipe import Recipe
 
 
@@ -31,3 +32,13 @@ def check(recipe: Recipe) -> list[str]:
         ]
     lines.append(f"backend: {parts.backend.describe()}, precision {recipe.trainer.precision}")
     return lines
+
+
+def logged_scalars(recipe: Recipe) -> dict[str, Direction]:
+    """The names of the scalars that a run of a recipe logs, such as ``val/loss``, each with the direction that is
+    better: ``"min"``, ``"max"``, or ``None`` where neither is.
+
+    Raises:
+        UserError: with every problem that there is in the recipe, as ``stem validate`` finds them.
+    """
+    return dict(assemble(recipe).directions)

@@ -7,6 +7,7 @@ name Python objects or binary data are refused, so that reading a recipe can run
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
@@ -67,6 +68,27 @@ def read_yaml(text: str, name: str, problems: list[Problem], *, where: str = "")
         raise UserError(message, where=where or f"{name}:{line}") from error
     except RecursionError as error:
         raise UserError("it is nested too deeply", where=where or name) from error
+
+
+def load_yaml(path: str | Path) -> Node:
+    """A YAML file that is no recipe, with the places of its values for messages; scalars as in recipes.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: if there is no such file, or with everything that is wrong in it as YAML, each with ``file:line``.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise UserError(f"it cannot be read: {reason}", where=str(path)) from error
+    problems: list[Problem] = []
+    tree = read_yaml(text, str(path), problems)
+    if problems:
+        raise UserError(*problems)
+    return tree
 
 
 def _compose(text: str) -> yaml.Node | None:

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts, assemble
 from stemcore.assemble.sources import Sources
+from stemcore.component.callback import Callback
 from stemcore.data.fit import fit
 from stemcore.errors import Interrupted, TrainingFailed, UserError
 from stemcore.progress import Reporter
@@ -41,6 +42,7 @@ def run(
     init_from: str | Path | None = None,
     fast_dev_run: bool = False,
     overfit_batches: int = 0,
+    callbacks: Sequence[Callback] = (),
     reporter: Reporter | None = None,
 ) -> Run:
     """Trains what a recipe says.
@@ -54,6 +56,8 @@ def run(
         init_from: a run directory (its best checkpoint) or a checkpoint: start a new run with its weights.
         fast_dev_run: one epoch of two batches, to see whether everything works.
         overfit_batches: train and validate on this many batches, without augmentations; 0 for all data.
+        callbacks: besides those of the recipe, for code that follows the run. Their ``state_dict`` is in checkpoints;
+            they are not in the recipe that the run leaves, so hand them in again with ``resume``.
         reporter: progress; on stderr by default.
 
     Returns:
@@ -70,7 +74,7 @@ def run(
             if value is not None:
                 raise UserError(f"--resume goes on in the run's own directory and cannot be combined with {name}")
         with files.remembering() as earlier:
-            return _resume(Path(resume), overrides, reporter, earlier)
+            return _resume(Path(resume), overrides, callbacks, reporter, earlier)
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     elif overrides:
@@ -80,6 +84,7 @@ def run(
     files.refuse_occupied(directory)
     with files.remembering() as earlier, files.undone_if_wrong(directory):
         parts = assemble(recipe)
+        _hand_in(parts, callbacks)
         if overfit_batches:
             overfit(parts, overfit_batches)
         return _train(
@@ -101,11 +106,23 @@ def overfit(parts: Parts, batches: int) -> None:
     parts.pipeline.augmentations = []
 
 
-def _resume(given: Path, overrides: Sequence[str], reporter: Reporter, earlier: MemoryHandler) -> Run:
+def _hand_in(parts: Parts, callbacks: Sequence[Callback]) -> None:
+    """Adds callbacks that the recipe does not name. A name of a recipe's own has no dot."""
+    parts.callbacks |= {f"given.{place}": callback for place, callback in enumerate(callbacks)}
+
+
+def _resume(
+    given: Path,
+    overrides: Sequence[str],
+    callbacks: Sequence[Callback],
+    reporter: Reporter,
+    earlier: MemoryHandler,
+) -> Run:
     directory, path = locate(given, (LAST, BEST))
     contents = checkpoint.load(path)
     recipe = recipe_of(directory, overrides)
     parts = assemble(recipe)
+    _hand_in(parts, callbacks)
     if contents.get("data") != parts.sources.train.dataset.fingerprint():
         raise UserError(
             "the data have changed since the run was started",
