@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from stemcore.plugins.deprecation import StemDeprecationWarning as StemDeprecationWarning
     from stemcore.recipe import Recipe as Recipe
     from stemcore.recipe import load_recipe as load_recipe
+    from stemcore.runs import Folds as Folds
     from stemcore.runs import Items as Items
     from stemcore.runs import Run as Run
     from stemcore.runs import load_run as load_run
@@ -69,6 +70,7 @@ _HOME = {
     "run": "stemcore.runs",
     "load_run": "stemcore.runs",
     "Run": "stemcore.runs",
+    "Folds": "stemcore.runs",
     "Items": "stemcore.runs",
 }
 
