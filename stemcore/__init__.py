@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stemcore.recipe import load_recipe as load_recipe
     from stemcore.recipe.node import Node as Node
     from stemcore.recipe.source import load_yaml as load_yaml
+    from stemcore.runs import Folds as Folds
     from stemcore.runs import Items as Items
     from stemcore.runs import Run as Run
     from stemcore.runs import load_run as load_run
@@ -79,6 +80,7 @@ _HOME = {
     "run": "stemcore.runs",
     "load_run": "stemcore.runs",
     "Run": "stemcore.runs",
+    "Folds": "stemcore.runs",
     "Items": "stemcore.runs",
 }
 

@@ -20,6 +20,8 @@ def check(recipe: Recipe) -> list[str]:
     sources = parts.sources
     counts = {"train": sources.train, "validation": sources.val, "test": sources.test}
     lines = ["data: " + ", ".join(f"{len(s):,} items to {n}" for n, s in counts.items() if s is not None)]
+    if recipe.data.every_fold:
+        lines.append(f"folds: {recipe.data.folds}, a run for each; these are the items of the first")
     lines += [
         f"field {name}: {field.shape} {field.dtype} {field.unit or ''}".rstrip() for name, field in parts.spec.items()
     ]

@@ -85,8 +85,8 @@ def open_sources(recipe: Recipe) -> Sources:
         problems.append(Problem(f"the data have {count}, which cannot be trained on", data.train.where))
     if problems:
         raise UserError(*problems)
-    fractions = {p: v if isinstance(v := getattr(data, p), float | int) else 0.0 for p in ("val", "test")}
-    parts = split(train, **fractions, by=data.split, seed=recipe.seed)
+    val, test = (v if isinstance(v, float | int) else 0.0 for v in (data.val, data.test))
+    parts = split(train, val=val, test=test, by=data.split, seed=recipe.seed, folds=data.folds, fold=data.fold or 0)
     rest = {p: whole(opened[p]) if p in opened else Source(train, getattr(parts, p)) for p in ("val", "test")}
     return Sources(Source(train, parts.train), *(s if len(s) else None for s in rest.values()))
 

@@ -13,7 +13,7 @@ from stemcore.component.command import reporter
 from stemcore.progress import duration
 
 if TYPE_CHECKING:
-    from stemcore import Run
+    from stemcore import Folds, Run
 
 _recipe = click.argument("recipe", shell_complete=completion.recipes)
 _overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.overrides)
@@ -51,7 +51,8 @@ def run(
     """Train what a recipe describes.
 
     RECIPE is a YAML file or the name of a shipped recipe ('stem recipes'). KEY=VALUE changes one of its values, such
-    as model.latent_dim=64. The run directory, its scores and its figures are printed at the end.
+    as model.latent_dim=64. The run directory, its scores and its figures are printed at the end. With data.folds=5 five
+    runs are trained, each validated on another fifth of the data; the means of their scores are printed.
     """
     with stdout_kept_clean():
         from stemcore import run as train
@@ -91,8 +92,11 @@ def validate(recipe: str, overrides: tuple[str, ...], resolved: bool) -> None:
     show("\n".join([f"{recipe} is valid", *(f"  {fact}" for fact in facts)]))
 
 
-def _show_run(trained: Run) -> None:
+def _show_run(trained: Run | Folds) -> None:
     summary = trained.summary
+    if "folds" in summary:
+        _show_folds(trained.directory, summary)
+        return
     show(str(trained.directory))
     rate = f", {number(summary['items_per_second'])} items/s" if summary["items_per_second"] else ""
     reason = f"; {summary['reason']}" if summary["reason"] else ""
@@ -104,6 +108,24 @@ def _show_run(trained: Run) -> None:
         show_table(("metric", "final", "best", "epoch"), rows)
     for figure in trained.figures:
         show(str(figure))
+
+
+def _show_folds(directory: Path, summary: dict[str, Any]) -> None:
+    show(str(directory))
+    rate = f", {number(summary['items_per_second'])} items/s" if summary["items_per_second"] else ""
+    show(f"{len(summary['folds'])} folds, {summary['epochs']} epochs in {duration(summary['wall_seconds'])}{rate}")
+    final, best, std = summary["final"], summary["best"], summary["std"]
+    rows = [
+        (
+            name,
+            *(number(values.get(name)) for values in (final, std["final"])),
+            *(number(value) for value in (best.get(name, {}).get("value"), std["best"].get(name))),
+        )
+        for name in {**final, **best}
+        if "/" in name
+    ]
+    show_table(("metric", "final", "std", "best", "std"), rows)
+    show(str(directory / "folds.csv"))
 
 
 def _best(best: dict[str, Any] | None) -> tuple[str, str]:

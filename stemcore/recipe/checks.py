@@ -12,12 +12,12 @@ from stemcore.recipe.sections import Checkpointing, TrainerConfig
 
 def has_validation(recipe: Recipe) -> bool:
     """Whether any data are kept for validation."""
-    return isinstance(recipe.data.val, Component) or recipe.data.val > 0
+    return isinstance(recipe.data.val, Component) or recipe.data.val > 0 or recipe.data.folds is not None
 
 
 def contradictions(recipe: Recipe) -> list[Problem]:
     """What cannot hold together in a recipe whose parts are each valid."""
-    return [*_monitors(recipe), *_optimizer_losses(recipe), *_weights(recipe), *_names(recipe)]
+    return [*_monitors(recipe), *_optimizer_losses(recipe), *_weights(recipe), *_names(recipe), *_folds(recipe)]
 
 
 def without_validation(trainer: TrainerConfig) -> TrainerConfig:
@@ -42,6 +42,21 @@ def _monitors(recipe: Recipe) -> list[Problem]:
         for key, monitor in watched.items()
         if monitor.startswith("val/")
     ]
+
+
+def _folds(recipe: Recipe) -> list[Problem]:
+    data, problems = recipe.data, []
+    if data.fold is not None:
+        where = recipe.where(("data", "fold"))
+        if data.folds is None:
+            problems.append(Problem(f"data.fold is {data.fold}, but data.folds is null", where, "set data.folds, too"))
+        elif data.fold >= data.folds:
+            message = f"data.fold is {data.fold}, but data.folds is {data.folds}"
+            problems.append(Problem(message, where, f"choose 0 to {data.folds - 1}"))
+    if data.folds is not None and isinstance(data.val, Component):
+        message = "data.folds validates on parts of the training data, but data.val is a data set of its own"
+        problems.append(Problem(message, recipe.where(("data", "folds")), "leave out data.val, or data.folds"))
+    return problems
 
 
 def _optimizer_losses(recipe: Recipe) -> list[Problem]:

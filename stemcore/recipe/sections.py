@@ -79,6 +79,12 @@ class DataConfig(Section):
     split: Literal["item", "block", "group", "given"] = Field(
         "item", description="what is kept together when data are split; given: the data say what each item is for"
     )
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="parts for cross-validation, each validated on once instead of val; null: none"
+    )
+    fold: NotNegative | None = Field(
+        None, description="the fold to validate on, counted from 0; null: each of them, a run for each"
+    )
     augment: list[Slot] = Field(default=[], description="random changes of the training batches, in order")
     transforms: dict[str, list[Slot]] = Field(default={}, description="preprocessing of each field, in order")
     batch_size: AtLeastOne = Field(128, description="items of a training batch, on each device")
@@ -95,6 +101,11 @@ class DataConfig(Section):
     )
     pin_memory: Switch = Field("auto", description="copy batches to a GPU from page-locked memory")
     persistent_workers: bool = Field(True, description="accepted from older recipes: the reading threads always stay")
+
+    @property
+    def every_fold(self) -> bool:
+        """Whether this stands for a run for each fold."""
+        return self.folds is not None and self.fold is None
 
     @property
     def evaluation_batch_size(self) -> int:

@@ -1,7 +1,8 @@
 """A run directory: write it, find it, load it, apply it."""
 
 from stemcore.runs.apply import Run, load_run
+from stemcore.runs.folds import Folds
 from stemcore.runs.items import Items
 from stemcore.runs.launch import run
 
-__all__ = ["Items", "Run", "load_run", "run"]
+__all__ = ["Folds", "Items", "Run", "load_run", "run"]

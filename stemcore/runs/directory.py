@@ -77,12 +77,12 @@ def undone_if_wrong(directory: Path) -> Iterator[None]:
 
 
 def _ended_an_epoch(directory: Path) -> bool:
-    summary = directory / SUMMARY
-    return summary.is_file() and bool(json.loads(summary.read_text(encoding="utf-8"))["final"])
+    summaries = [path for path in (directory / SUMMARY, *directory.glob(f"*/{SUMMARY}")) if path.is_file()]
+    return any(json.loads(path.read_text(encoding="utf-8"))["final"] for path in summaries)
 
 
-def begin(directory: Path, parts: Parts, device: str) -> None:
-    """Claims the directory and writes what is known before training.
+def claim(directory: Path) -> None:
+    """Makes the directory of a new run.
 
     Raises:
         UserError: if the directory cannot be made.
@@ -97,6 +97,15 @@ def begin(directory: Path, parts: Parts, device: str) -> None:
     except OSError as error:
         message = f"the output cannot be made: {error.strerror}"
         raise UserError(message, where=str(directory), hint="choose another --output") from error
+
+
+def begin(directory: Path, parts: Parts, device: str) -> None:
+    """Claims the directory and writes what is known before training.
+
+    Raises:
+        UserError, TrainingFailed: as :func:`claim` does.
+    """
+    claim(directory)
     write_text(directory / ENVIRONMENT, _json(environment(parts, device)))
     write_text(directory / RECIPE, parts.recipe.to_yaml())
 

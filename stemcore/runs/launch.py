@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from stemcore.recipe import Recipe, load_recipe
 from stemcore.recipe.load import changed_recipe
 from stemcore.runs import directory as files
 from stemcore.runs.apply import Run, load_run
+from stemcore.runs.folds import Folds, cross_validate, go_on
 from stemcore.runs.readable import write_transforms
-from stemcore.runs.resume import locate, recipe_of
+from stemcore.runs.resume import holds_folds, locate, recipe_of, refuse_changed_data
 from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch
@@ -44,15 +46,16 @@ def run(
     overfit_batches: int = 0,
     callbacks: Sequence[Callback] = (),
     reporter: Reporter | None = None,
-) -> Run:
-    """Trains what a recipe says.
+) -> Run | Folds:
+    """Trains what a recipe says: one run, or one for each fold where ``data.folds`` is set and ``data.fold`` is null.
 
     Args:
         recipe: a recipe, a path to one, the name of a shipped one, or its contents. Not read when resuming, since a
             run's own recipe holds.
         overrides: ``KEY=VALUE`` on top of it.
         output: the run directory; ``runs/<recipe name>/<time>`` by default.
-        resume: a run directory (its last checkpoint) or a checkpoint: go on exactly there, in that run's directory.
+        resume: a run directory (its last checkpoint) or a checkpoint: go on exactly there, in that run's directory. Or
+            the directory of a cross-validation: the folds that have finished are kept.
         init_from: a run directory (its best checkpoint) or a checkpoint: start a new run with its weights.
         fast_dev_run: one epoch of two batches, to see whether everything works.
         overfit_batches: train and validate on this many batches, without augmentations; 0 for all data.
@@ -61,7 +64,7 @@ def run(
         reporter: progress; on stderr by default.
 
     Returns:
-        the finished run.
+        the finished run, or those of all folds.
 
     Raises:
         UserError: if the recipe, the data or the arguments are wrong; nothing has been written then.
@@ -69,18 +72,40 @@ def run(
         Interrupted: after SIGINT or SIGTERM; ``resume`` goes on from there.
     """
     reporter = reporter or default_reporter()
+    begin, go_on_with = partial(_begin, callbacks=callbacks), partial(_resume, callbacks=callbacks)
     if resume is not None:
         for name, value in (("--output", output), ("--init-from", init_from)):
             if value is not None:
                 raise UserError(f"--resume goes on in the run's own directory and cannot be combined with {name}")
-        with files.remembering() as earlier:
-            return _resume(Path(resume), overrides, callbacks, reporter, earlier)
+        if holds_folds(Path(resume)):
+            return go_on(Path(resume), overrides, reporter, begin, go_on_with)
+        return go_on_with(Path(resume), overrides, reporter)
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     elif overrides:
         recipe = changed_recipe(recipe, recipe.document(), overrides)
-    start = checkpoint.load(locate(init_from, (BEST, LAST))[1]) if init_from is not None else None
     directory = Path(output) if output is not None else files.default_output(recipe)
+    options: dict[str, Any] = {
+        "init_from": None if init_from is None else str(init_from),
+        "fast_dev_run": fast_dev_run,
+        "overfit_batches": overfit_batches,
+    }
+    if recipe.data.every_fold:
+        return cross_validate(recipe, directory, options, reporter, begin, go_on_with)
+    return begin(recipe, directory, reporter=reporter, **options)
+
+
+def _begin(
+    recipe: Recipe,
+    directory: Path,
+    *,
+    callbacks: Sequence[Callback],
+    reporter: Reporter,
+    init_from: str | None,
+    fast_dev_run: bool,
+    overfit_batches: int,
+) -> Run:
+    start = checkpoint.load(locate(init_from, (BEST, LAST))[1]) if init_from is not None else None
     files.refuse_occupied(directory)
     with files.remembering() as earlier, files.undone_if_wrong(directory):
         parts = assemble(recipe)
@@ -111,11 +136,16 @@ def _hand_in(parts: Parts, callbacks: Sequence[Callback]) -> None:
     parts.callbacks |= {f"given.{place}": callback for place, callback in enumerate(callbacks)}
 
 
-def _resume(
+def _resume(given: Path, overrides: Sequence[str], reporter: Reporter, *, callbacks: Sequence[Callback]) -> Run:
+    with files.remembering() as earlier:
+        return _go_on(given, overrides, reporter, callbacks, earlier)
+
+
+def _go_on(
     given: Path,
     overrides: Sequence[str],
-    callbacks: Sequence[Callback],
     reporter: Reporter,
+    callbacks: Sequence[Callback],
     earlier: MemoryHandler,
 ) -> Run:
     directory, path = locate(given, (LAST, BEST))
@@ -123,12 +153,7 @@ def _resume(
     recipe = recipe_of(directory, overrides)
     parts = assemble(recipe)
     _hand_in(parts, callbacks)
-    if contents.get("data") != parts.sources.train.dataset.fingerprint():
-        raise UserError(
-            "the data have changed since the run was started",
-            where=", ".join(str(f) for f in parts.sources.train.dataset.files),
-            hint="resuming needs the very same files; --init-from starts a new run with the weights",
-        )
+    refuse_changed_data(parts.sources.train.dataset, contents.get("data"))
     if contents["overfit_batches"]:
         overfit(parts, contents["overfit_batches"])
     return _train(

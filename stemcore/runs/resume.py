@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stemcore.assemble.sources import open_sources
+from stemcore.component.dataset import Dataset
 from stemcore.errors import Problem, UserError
 from stemcore.recipe import Component, Recipe
 from stemcore.recipe.load import changed_recipe, read_recipe
-from stemcore.runs.directory import CHECKPOINTS, RECIPE
+from stemcore.runs.directory import CHECKPOINTS, ENVIRONMENT, RECIPE
 
 HARMLESS = (
     "name",
@@ -43,6 +46,10 @@ def locate(given: str | Path, prefer: Sequence[str]) -> tuple[Path, Path]:
     if path.is_file():
         folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
         return folder, path
+    if holds_folds(path):
+        raise UserError(
+            "it holds the folds of a cross-validation, each a run", where=str(path), hint=f"give one, {path / 'fold0'}"
+        )
     if not (path / CHECKPOINTS).is_dir():
         what = "it holds no run" if path.is_dir() else "there is no such run or checkpoint"
         raise UserError(what, where=str(path), hint=f"give a directory with {CHECKPOINTS}/ in it, or a .ckpt file")
@@ -50,6 +57,51 @@ def locate(given: str | Path, prefer: Sequence[str]) -> tuple[Path, Path]:
         if (path / CHECKPOINTS / name).is_file():
             return path, path / CHECKPOINTS / name
     raise UserError("the run has no checkpoint", where=str(path / CHECKPOINTS), hint="start it anew")
+
+
+def holds_folds(path: Path) -> bool:
+    """Whether a directory is that of a cross-validation."""
+    if not (path / RECIPE).is_file() or (path / CHECKPOINTS).is_dir():
+        return False
+    return read_recipe(path / RECIPE).data.every_fold
+
+
+def fold_folders(directory: Path, recipe: Recipe) -> list[Path]:
+    """Where the run of each fold of a cross-validation is."""
+    return [directory / f"fold{k}" for k in range(recipe.data.folds or 0)]
+
+
+def refuse_changed_data(dataset: Dataset, fingerprint: str | None) -> None:
+    """Raises ``UserError`` if data are no longer those that had this fingerprint when a run was started."""
+    if fingerprint != dataset.fingerprint():
+        raise UserError(
+            "the data have changed since the run was started",
+            where=", ".join(str(f) for f in dataset.files),
+            hint="resuming needs the very same files; --init-from starts a new run with the weights",
+        )
+
+
+def recipe_of_folds(directory: Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe of a cross-validation that is to go on, with overrides that leave its result as it would have been.
+
+    Raises:
+        UserError: for each override that would change the result; if the data have changed since its first fold.
+    """
+    recipe = recipe_of(directory, overrides)
+    before, after = read_recipe(directory / RECIPE).trainer.max_epochs, recipe.trainer.max_epochs
+    if before != after:
+        message = f"it is {before} in the folds that have finished and {after} now"
+        raise UserError(message, where=LENGTH, hint="start a new cross-validation")
+    known = fold_folders(directory, recipe)[0] / ENVIRONMENT
+    if known.is_file():
+        sources = open_sources(recipe)
+        try:
+            refuse_changed_data(
+                sources.train.dataset, json.loads(known.read_text(encoding="utf-8"))["data"]["fingerprint"]
+            )
+        finally:
+            sources.close()
+    return recipe
 
 
 def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:

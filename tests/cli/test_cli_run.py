@@ -30,7 +30,7 @@ SUMMARY = {
 @pytest.fixture
 def lower(monkeypatch, tmp_path):
     """Stands in for the layers below; ``calls`` holds what they were called with."""
-    calls = SimpleNamespace(run=None, apply=None, fails=None, scores={})
+    calls = SimpleNamespace(run=None, apply=None, fails=None, scores={}, summary=SUMMARY)
     directory = tmp_path / "runs" / "a"
 
     def run(recipe, *, overrides, output, resume, init_from, fast_dev_run, overfit_batches, reporter):
@@ -41,7 +41,7 @@ def lower(monkeypatch, tmp_path):
         with reporter.task("epochs", 2) as task:
             task.advance(2, loss=0.5)
         figures = [directory / "figures" / "latent.png", directory / "figures" / "loss.png"]
-        return SimpleNamespace(directory=directory, summary=SUMMARY, figures=figures)
+        return SimpleNamespace(directory=directory, summary=calls.summary, figures=figures)
 
     class Run:
         def __init__(self, path):
@@ -106,6 +106,28 @@ def test_run_prints_directory_scores_and_figures_alone(lower, tmp_path, capsys):
     ]
     assert "epochs: 2/2" in captured.err
     assert "chatter of a library" in captured.err
+
+
+def test_run_of_all_folds_prints_their_means(lower, tmp_path, capsys):
+    lower.summary = {
+        "epochs": 10,
+        "final": {"epoch": 2.0, "val/loss": 0.5},
+        "best": {"val/loss": {"value": 0.4375, "epoch": 1.5}, "val/r2": {"value": 0.75, "epoch": 2.0}},
+        "std": {"final": {"epoch": 0.0, "val/loss": 0.125}, "best": {"val/loss": 0.0625, "val/r2": None}},
+        "wall_seconds": 65.3,
+        "items_per_second": 31.5,
+        "folds": [{}] * 5,
+    }
+    assert execute(["run", "r.yaml"]) == 0
+    directory = tmp_path / "runs" / "a"
+    assert capsys.readouterr().out.splitlines() == [
+        str(directory),
+        "5 folds, 10 epochs in 1 min 05 s, 31.5 items/s",
+        "metric    final  std    best    std",
+        "val/loss  0.5    0.125  0.4375  0.0625",
+        "val/r2                  0.75",
+        str(directory / "folds.csv"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stemcore import Dataset, FieldSpec, UserError
-from stemcore.data.split import split
+from stemcore.data.split import Split, split
 
 
 class Numbers(Dataset):
@@ -97,3 +97,59 @@ def test_a_given_split_without_training_items_or_of_data_that_say_nothing() -> N
         split(Said("tvve"), val=0.2, test=0.0, by="given", seed=1)
     with pytest.raises(UserError, match="do not say which items are for training"):
         split(Numbers(), val=0.2, test=0.0, by="given", seed=1)
+
+
+class Given(Numbers):
+    """Says itself what its items are for: of every ten the first for testing, the second for validation."""
+
+    @property
+    def parts(self) -> list[str]:
+        return [{0: "test", 1: "val"}.get(i % 10, "train") for i in range(self.n)]
+
+
+class WithoutTest(Given):
+    @property
+    def parts(self) -> list[str]:
+        return ["train"] * 70 + ["val"] * 30
+
+
+def dealt(data: Numbers, by: str, folds: int, **options: float) -> list[Split]:
+    given = {"val": 0.5, "test": 0.2, "seed": 3, **options}
+    return [split(data, by=by, folds=folds, fold=k, **given) for k in range(folds)]
+
+
+@pytest.mark.parametrize("by", ["item", "block", "group", "given"])
+def test_folds_partition_what_is_not_for_testing_which_they_leave_alone(by: str) -> None:
+    data = Given(110)  # 14 blocks, the last of 6 items; 5 groups
+    folds = dealt(data, by, 3)
+    test = np.arange(0, 110, 10) if by == "given" else split(data, val=0.3, test=0.2, by=by, seed=3).test
+    for fold in folds:
+        assert np.array_equal(fold.test, test)
+        assert np.array_equal(np.sort(np.concatenate([fold.train, fold.val, fold.test])), np.arange(110))
+    assert np.array_equal(np.sort(np.concatenate([fold.val for fold in folds])), np.setdiff1d(np.arange(110), test))
+
+
+@pytest.mark.parametrize(("by", "unit"), [("item", 1), ("block", 8), ("group", 25)])
+def test_folds_are_of_whole_units_and_differ_by_one_at_most(by: str, unit: int) -> None:
+    units = [np.unique(fold.val // unit) for fold in dealt(Numbers(200), by, 3, test=0.0)]
+    sizes = [len(u) for u in units]
+    assert sum(sizes) == 200 // unit == len(np.unique(np.concatenate(units)))
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_folds_of_given_data_draw_a_test_part_where_none_is_given() -> None:
+    first, second = dealt(WithoutTest(100), "given", 2)
+    assert len(first.test) == 20
+    assert np.array_equal(first.test, second.test)
+    assert np.array_equal(first.train, second.val)
+
+
+def test_the_folds_depend_on_the_seed() -> None:
+    first, again, other = (dealt(Numbers(), "item", 4, seed=s)[1].val for s in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_too_few_units_for_the_folds_are_said() -> None:
+    with pytest.raises(UserError, match=r"data.folds: 4 groups cannot be dealt into 5 folds; choose fewer folds"):
+        dealt(Numbers(), "group", 5, test=0.0)

@@ -206,6 +206,8 @@ figures: {toy_curve: {every_n_epochs: -1, inputs: {a: 1}}}
         ("data.val=true", "data.val should be a share"),
         ("data.val=.nan", "data.val should be a share"),
         ("data.val=nothing", "data.val: unknown dataset 'nothing'"),
+        ("data.folds=1", "data.folds should be greater than or equal to 2, got 1"),
+        ("data.fold=0", "data.fold is 0, but data.folds is null; set data.folds, too"),
         ("model.mode=c", "model.mode should be 'a' or 'b' or a valid integer, got \"c\""),
         ("model=null", "model is required"),
         ("data=null", "data is required"),
@@ -250,6 +252,22 @@ def test_without_validation(toy_recipe: Path) -> None:
     assert all("data.val is 0" in line for line in both)
     recipe = load_recipe(toy_recipe, ["data.val={type: toy_table}", "trainer.early_stopping={}"])
     assert recipe.trainer.checkpoint.monitor == "val/loss"
+
+
+def test_folds_validate_whatever_the_share(toy_recipe: Path) -> None:
+    recipe = load_recipe(toy_recipe, ["data.folds=5", "data.val=0"])
+    assert recipe.trainer.checkpoint.monitor == "val/loss"
+    assert recipe.data.every_fold
+    assert not load_recipe(toy_recipe, ["data.folds=5", "data.fold=4"]).data.every_fold
+    assert not load_recipe(toy_recipe).data.every_fold
+
+
+def test_folds_that_contradict(toy_recipe: Path) -> None:
+    assert problems(toy_recipe, "data.folds=3", "data.fold=3") == [
+        "data.fold=3 on the command line: data.fold is 3, but data.folds is 3; choose 0 to 2"
+    ]
+    (line,) = problems(toy_recipe, "data.folds=3", "data.val={type: toy_scan, path: scan.h5}")
+    assert "data.val is a data set of its own; leave out data.val, or data.folds" in line
 
 
 def test_null_takes_an_inherited_setting_back(toy_recipe: Path) -> None:
