@@ -5,7 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from importlib.metadata import distributions, entry_points, packages_distributions
+from importlib.metadata import PackageNotFoundError, distribution, entry_points, packages_distributions
+from importlib.util import find_spec
 
 from stemcore.errors import Problem, close_match
 from stemcore.plugins.discovery import GROUP
@@ -23,6 +24,22 @@ def package_of(distribution: str) -> str:
     return normal(distribution).replace("-", "_")
 
 
+def owners_of(package: str) -> list[str]:
+    """The distributions that an installed package is of."""
+    if find_spec(package) is None:
+        return []  # All distributions need be read only for what can be imported.
+    return sorted(set(packages_distributions().get(package, ())))
+
+
+def is_installed(name: str) -> bool:
+    """Whether there is a distribution of that name, spelt in whatever way."""
+    try:
+        distribution(normal(name))
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def problems_of(name: str) -> list[Problem]:
     """What keeps a new distribution from being called so."""
     where = f"NAME '{name}'"
@@ -35,10 +52,9 @@ def problems_of(name: str) -> list[Problem]:
         taken.append(f"'{package}' is a word of Python, and cannot be imported")
     elif package in sys.stdlib_module_names:
         taken.append(f"'{package}' is a module of Python's own, which it would hide")
-    elif package in packages_distributions():
-        owner = " and ".join(sorted(set(packages_distributions()[package])))
-        taken.append(f"the package '{package}' is installed already, by {owner}")
-    elif normal(name) in {normal(d.metadata["Name"] or "") for d in distributions()}:
+    elif owners := owners_of(package):
+        taken.append(f"the package '{package}' is installed already, by {' and '.join(owners)}")
+    elif is_installed(name):
         taken.append("a distribution of that name is installed already")
     elif package in {point.name for point in entry_points(group=GROUP)}:
         taken.append(f"there is a plugin '{package}' already")

@@ -33,22 +33,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run(recipe, output=folder / "run", fast_dev_run=True, reporter=QUIET)
 
 
-def directly(trained: Run, path: Path, verb: str) -> np.ndarray:
-    """The rows of every pattern of a file, in its order, each computed alone."""
-    loaded, _ = trained.load(path)
-    with h5py.File(path) as file:
-        patterns = file["patterns"][:].reshape(-1, 1, 16, 16)
-    rows = []
+PATTERNS = bundled_patterns()[100:484]
+"""What the other scans hold, from the first on."""
+
+
+@pytest.fixture(scope="module")
+def directly(trained: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Latents and reconstructions of the patterns, in their order, each computed alone."""
+    loaded, _ = trained.load()
+    latents, reconstructions = [], []
     loaded.model.eval()
     with torch.no_grad():
-        for number, pattern in enumerate(patterns):
-            stored = {"input": torch.from_numpy(pattern[None]), "index": torch.tensor([number])}
+        for number, pattern in enumerate(PATTERNS[:, None, None]):
+            stored = {"input": torch.from_numpy(pattern), "index": torch.tensor([number])}
             given = loaded.parts.pipeline(stored)["input"]
-            if verb == "encode":
-                rows.append(loaded.model.encode(input=given))
-            else:
-                rows.append(loaded.parts.pipeline.chain("input").inverse(loaded.model.reconstruct(input=given))[:, 0])
-    return torch.cat(rows).numpy()
+            latents.append(loaded.model.encode(input=given))
+            restored = loaded.parts.pipeline.chain("input").inverse(loaded.model.reconstruct(input=given))
+            reconstructions.append(restored[:, 0])
+    return torch.cat(latents).numpy(), torch.cat(reconstructions).numpy()
 
 
 STORED = {
@@ -73,7 +75,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, tuple[
     """A scan in a file, and the shape of what is made of it."""
     shape = request.param["shape"]
     with h5py.File(tmp_path / "other.h5", "w") as file:
-        patterns = bundled_patterns()[100 : 100 + np.prod(shape)].reshape(*shape, 16, 16)
+        patterns = PATTERNS[: np.prod(shape)].reshape(*shape, 16, 16)
         compression = "gzip" if request.param["chunks"] else None
         file.create_dataset("patterns", data=patterns, chunks=request.param["chunks"], compression=compression)
         if "scan" in request.param:
@@ -86,9 +88,11 @@ def close(found: np.ndarray, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_every_row_is_where_its_pattern_was(trained: Run, stored: tuple[Path, tuple[int, ...]], tmp_path: Path) -> None:
+def test_every_row_is_where_its_pattern_was(
+    trained: Run, directly: tuple[np.ndarray, np.ndarray], stored: tuple[Path, tuple[int, ...]], tmp_path: Path
+) -> None:
     path, lead = stored
-    latents, patterns = directly(trained, path, "encode"), directly(trained, path, "reconstruct")
+    latents, patterns = (rows[: np.prod(lead)] for rows in directly)
     close(trained.encode(data=path, reporter=QUIET), latents.reshape(*lead, 4))
     for name in ("z.h5", "z.npz"):
         trained.encode(tmp_path / name, data=path, reporter=QUIET)
