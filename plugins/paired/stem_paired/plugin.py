@@ -27,6 +27,16 @@ def stem_models() -> dict[str, str]:
 
 
 @hookimpl
+def stem_recipes() -> dict[str, str]:
+    """One for each model, and the original's settings."""
+    names = (
+        *("joint-vae", "joint-vae-original", "joint-vae-plus", "joint-vae-vampprior", "joint-iwae", "joint-vq"),
+        *("joint-mm", "res-unet", "generative-vae", "generative-vae-gan"),
+    )
+    return {name: f"stem_paired:recipes/{name}.yaml" for name in names}
+
+
+@hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs for runs of paired models."""
     return {
