@@ -60,7 +60,8 @@ def run(
         fast_dev_run: one epoch of two batches, to see whether everything works.
         overfit_batches: train and validate on this many batches, without augmentations; 0 for all data.
         callbacks: besides those of the recipe, for code that follows the run. Their ``state_dict`` is in checkpoints;
-            they are not in the recipe that the run leaves, so hand them in again with ``resume``.
+            they are not in the recipe that the run leaves, so hand them in again with ``resume``. With folds they
+            follow one run after the other.
         reporter: progress; on stderr by default.
 
     Returns:

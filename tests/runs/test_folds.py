@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import stemcore.trainer.loop as loop
-from stemcore import Folds, Run, UserError, load_recipe, load_run, run
+from stemcore import Callback, Folds, Run, State, UserError, load_recipe, load_run, run
 from stemcore.errors import Interrupted, TrainingFailed
 from stemcore.progress import reporter
 
@@ -106,8 +106,20 @@ def check_means(folds: Folds) -> None:
     assert [float(row["best val/psnr"]) for row in rows] == [s["best"]["val/psnr"]["value"] for s in singles]
 
 
+class Witness(Callback):
+    """Remembers which runs it has followed."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_fit_end(self, state: State) -> None:
+        self.seen.append(state.directory.name)
+
+
 def test_a_fold_of_its_own_is_the_same_run(recipe: dict[str, Any], tmp_path: Path) -> None:
-    folds = trained(recipe, tmp_path / "cv", fast_dev_run=True)
+    witness = Witness()
+    folds = trained(recipe, tmp_path / "cv", fast_dev_run=True, callbacks=[witness])
+    assert witness.seen == ["fold0", "fold1", "fold2"]
     alone = run(recipe, overrides=["data.fold=1"], output=tmp_path / "one", fast_dev_run=True, reporter=QUIET)
     assert isinstance(alone, Run)
     assert same(folds.runs[1], alone)
