@@ -41,7 +41,7 @@ def generative_vae(folder: Path) -> list[ModelExample]:
 
 def joint_vae_plus(folder: Path) -> ModelExample:
     """Flows and spectral normalisation."""
-    return small("default", flows=2)
+    return small("default", flows=1)
 
 
 def joint_vae_vampprior(folder: Path) -> ModelExample:

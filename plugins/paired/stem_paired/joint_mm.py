@@ -14,9 +14,9 @@ from stem_paired.posteriors import Gaussian
 
 
 class JointMm(MonteCarloVae):
-    """A joint VAE whose posterior, given both platforms, is the mixture of those of either: q(z | a, b) = 1/2 q(z | a)
-    + 1/2 q(z | b) (Shi et al., Variational Mixture-of-Experts Autoencoders, 2019).
+    """A joint VAE whose posterior, given both platforms, is the mixture of those of either.
 
+    q(z | a, b) = (q(z | a) + q(z | b)) / 2 (Shi et al., Variational Mixture-of-Experts Autoencoders, NeurIPS 2019).
     Latents are drawn from each expert (``latent_a``, ``latent_b``), both platforms decoded from both, and
     ``log_posterior_a`` is the mixture's density at ``latent_a``: means over the two experts of reconstruction and
     divergence are the stratified bound. Of one platform alone, its expert is the posterior.

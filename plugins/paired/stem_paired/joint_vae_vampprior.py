@@ -16,13 +16,13 @@ from stemcore import DataSpec
 
 
 class JointVaeVampPrior(MonteCarloVae):
-    """A joint VAE whose prior, for each platform, is the mean of its posteriors at learned pseudo-inputs (Tomczak and
-    Welling, VAE with a VampPrior, 2018).
+    """A joint VAE whose prior, for each platform, is the mean of its posteriors at learned pseudo-inputs.
 
-    Pseudo-inputs are parameters in the model's space, standard normal at first. Their posteriors are those that the
-    encoder gives in use, with running statistics and without dropout, in training too: the prior of an item then
-    depends neither on the batch nor on chance, is the same in evaluation, and leaves no trace in the statistics of the
-    data. The divergence is that of ``log_posterior_a`` and ``log_prior_a``.
+    After Tomczak and Welling, VAE with a VampPrior (AISTATS 2018). Pseudo-inputs are parameters in the model's space,
+    standard normal at first. Their posteriors are those that the encoder gives in use, with running statistics and
+    without dropout, in training too: the prior of an item then depends neither on the batch nor on chance, is the
+    same in evaluation, and leaves no trace in the statistics of the data. The divergence is that of
+    ``log_posterior_a`` and ``log_prior_a``.
 
     Args:
         pseudo_inputs: for each platform.

@@ -17,11 +17,11 @@ from stemcore import DataSpec, FieldSpec, UserError
 
 
 class JointVq(PairedAutoencoder):
-    """Autoencoders of two platforms whose latents are entries of codebooks that both share (van den Oord, Vinyals and
-    Kavukcuoglu, Neural Discrete Representation Learning, 2017).
+    """Autoencoders of two platforms whose latents are entries of codebooks that both share.
 
-    The latents of an item are cut into groups, each with a codebook of its own: one group, as for the patches of an
-    image there, would leave an item no more than log2(codes) bits.
+    After van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning (NeurIPS 2017). The latents
+    of an item are cut into groups, each with a codebook of its own: one group, as for the patches of an image there,
+    would leave an item no more than log2(codes) bits.
 
     Outputs, for the platforms a and b: ``encoded_a`` (before quantisation), ``quantized_a`` (the nearest entries, with
     gradients to the codebooks), ``codes_a`` (n, groups; their numbers), ``latent_a`` (the nearest entries, with
