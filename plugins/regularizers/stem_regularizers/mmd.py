@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -55,29 +56,39 @@ class MaximumMeanDiscrepancy(Loss):
         n, m = len(first), len(second)
         if min(n, m) < (2 if self.unbiased else 1):
             return (first.sum() + second.sum()) * 0.0
-        squares = squared_distances(torch.cat([first.flatten(1), second.flatten(1)]))
-        kernel = self._kernel(squares)
-        within_first, within_second, between = kernel[:n, :n], kernel[n:, n:], kernel[:n, n:]
+        x, y = first.flatten(1), second.flatten(1)
+        squares = (squared_distances(x, x), squared_distances(y, y), squared_distances(x, y))
+        widths = [median_distance(*squares) if h == "median" else h for h in self.bandwidths]
+        within_first, within_second, between = (kernel(distances, widths) for distances in squares)
         return self._within(within_first) + self._within(within_second) - 2.0 * between.mean()
 
-    def _within(self, kernel: Tensor) -> Tensor:
+    def _within(self, values: Tensor) -> Tensor:
         if not self.unbiased:
-            return kernel.mean()
-        n = len(kernel)
-        return (kernel.sum() - kernel.diagonal().sum()) / (n * (n - 1))
-
-    def _kernel(self, squares: Tensor) -> Tensor:
-        widths = (median_distance(squares) if h == "median" else h for h in self.bandwidths)
-        return sum((torch.exp(squares / (-2.0 * h**2)) for h in widths), torch.zeros_like(squares))
+            return values.mean()
+        n = len(values)
+        return (values.sum() - values.diagonal().sum()) / (n * (n - 1))
 
 
-def squared_distances(x: Tensor) -> Tensor:
-    """Squared Euclidean distances (n, n) between latents (n, d)."""
-    # By matrix products |a|^2 + |b|^2 - 2ab would lose the distances that matter most, those of close items.
-    return torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square()
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared Euclidean distances (n, m) between latents (n, d) and (m, d)."""
+    # By matrix products, which lose the smallest distances: to a kernel, these are all the same. What is lost grows
+    # with the distance from the origin, which is therefore put among the items.
+    origin = 0.5 * (x.detach().mean(0) + y.detach().mean(0))
+    return torch.cdist(x - origin, y - origin, compute_mode="use_mm_for_euclid_dist").square()
 
 
-def median_distance(squares: Tensor) -> Tensor:
-    """The median distance of different items, of squared distances (n, n), as a constant; positive."""
-    rows, columns = torch.triu_indices(*squares.shape, offset=1, device=squares.device)
-    return squares.detach()[rows, columns].median().sqrt().clamp(min=SMALLEST)
+def kernel(squares: Tensor, widths: Sequence[float | Tensor]) -> Tensor:
+    """The sum over bandwidths h of exp(-d^2 / (2 h^2)) of squared distances d^2 of any shape."""
+    return sum((torch.exp(squares / (-2.0 * h**2)) for h in widths), torch.zeros_like(squares))
+
+
+def median_distance(within_first: Tensor, within_second: Tensor, between: Tensor) -> Tensor:
+    """The median distance of different items, of squared distances, as a constant; positive."""
+    pairs = [within.detach()[upper(within)] for within in (within_first, within_second)]
+    return torch.cat([*pairs, between.detach().flatten()]).median().sqrt().clamp(min=SMALLEST)
+
+
+def upper(square: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns above the diagonal."""
+    rows, columns = torch.triu_indices(*square.shape, offset=1, device=square.device)
+    return rows, columns

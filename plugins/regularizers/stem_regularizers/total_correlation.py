@@ -12,6 +12,8 @@ from torch import Tensor
 from stemcore import Loss, UserError
 
 LOG_2PI = math.log(2 * math.pi)
+CELLS = 1 << 19
+"""Densities computed at a time."""
 
 
 class TotalCorrelation(Loss):
@@ -44,10 +46,16 @@ class TotalCorrelation(Loss):
                 " differ in shape",
                 hint="'inputs' says which posterior they were drawn from",
             )
-        z, mean, log_variance = latent.flatten(1)[:, None], mu.flatten(1)[None], logvar.flatten(1)[None]
-        scaled = (z - mean) * torch.exp(-0.5 * log_variance)
-        density = -0.5 * (scaled.square() + log_variance + LOG_2PI)
-        joint, marginals = density.sum(2).logsumexp(1), density.logsumexp(1)
-        n, dims = marginals.shape
-        items = math.log(n) + math.log(self.dataset_size or 1)
-        return (joint - marginals.sum(1)).mean() + (dims - 1) * items
+        z, mean, log_variance = (t.flatten(1) for t in (latent, mu, logvar))
+        n, dims = z.shape
+        # A few items at a time: temporaries that do not leave the processor's cache make it about four times as fast.
+        some = max(1, CELLS // (n * dims))
+        ratios = torch.cat([log_ratios(part, mean, log_variance) for part in z.split(some)])
+        return ratios.mean() + (dims - 1) * (math.log(n) + math.log(self.dataset_size or 1))
+
+
+def log_ratios(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """log sum_j q(z | x_j) - sum_d log sum_j q(z_d | x_j) (k,) of latents (k, d), for posteriors (n, d)."""
+    scaled = (z[:, None] - mu) * (math.sqrt(0.5) * torch.exp(-0.5 * logvar))
+    density = torch.addcmul(-0.5 * (logvar + LOG_2PI), scaled, scaled, value=-1)
+    return density.sum(2).logsumexp(1) - density.logsumexp(1).sum(1)

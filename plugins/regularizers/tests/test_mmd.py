@@ -81,6 +81,17 @@ def test_gradient():
         assert torch.autograd.gradcheck(loss, (x, y))
 
 
+def test_float32_keeps_what_a_kernel_sees_of_close_items_far_away():
+    generator = torch.Generator().manual_seed(0)
+    x, y = (300 + 0.3 * torch.randn(256, 128, generator=generator) for _ in range(2))
+    x, y = x.requires_grad_(), (y + 0.05).requires_grad_()
+    loss = MaximumMeanDiscrepancy(bandwidth=4.0)
+    expected, found = loss(x.double(), y.double()), loss(x, y)
+    assert found.item() == pytest.approx(expected.item(), abs=1e-5)
+    for exact, slope in zip(*(torch.autograd.grad(value, (x, y)) for value in (expected, found)), strict=True):
+        assert (slope - exact).norm() < 1e-3 * exact.norm()
+
+
 def test_a_step_brings_two_sets_together():
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(40, 2, generator=generator), 1 + torch.randn(40, 2, generator=generator)

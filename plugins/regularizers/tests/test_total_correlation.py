@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from stem_regularizers import total_correlation
 from stem_regularizers.total_correlation import TotalCorrelation
 
 from stemcore import UserError
@@ -32,6 +33,16 @@ def test_the_size_of_the_data_set_adds_a_constant():
     assert of_data(*given).item() == pytest.approx(of_batch(*given).item() + math.log(278), rel=1e-12)
     for one, other in zip(*(torch.autograd.grad(loss(*given), given) for loss in (of_batch, of_data)), strict=True):
         assert torch.allclose(one, other, rtol=1e-12)
+
+
+def test_a_few_items_at_a_time_give_what_all_give(monkeypatch):
+    given = [t[:50].requires_grad_() for t in gaussian(0.5)]
+    whole = TotalCorrelation()(*given)
+    monkeypatch.setattr(total_correlation, "CELLS", 700)
+    parts = TotalCorrelation()(*given)
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-12)
+    for one, other in zip(*(torch.autograd.grad(value, given) for value in (whole, parts)), strict=True):
+        assert torch.allclose(one, other, rtol=1e-10)
 
 
 def test_one_item_alone_costs_nothing():
