@@ -81,7 +81,7 @@ def test_plugins_import_public_names_and_their_own_package(file: Path) -> None:
             # What contract checks need to know of a component stands in a module of its own.
             public = {
                 "stemcore": stemcore.__all__,
-                **({"stemcore.testing": testing.__all__} if file.name == "examples.py" else {}),
+                **({"stemcore.testing": testing.__all__} if file.name.endswith("examples.py") else {}),
             }
             assert module in public, f"imports {module}, which is not public"
             assert name in public[module], f"imports {name}, which is not a public name of {module}"

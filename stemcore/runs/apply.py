@@ -240,15 +240,16 @@ class Run:
         return Loaded(parts, model, fabric)
 
     def _refuse_misfit(self, source: Source, where: str) -> None:
-        trained = {n: f.shape for n, f in self.fields.items()}
-        there = {n: tuple(f.shape) for n, f in source.dataset.fields.items()}
-        problems = [
-            Problem(
-                f"'{n}' has shape {there[n]}, the run was trained on {trained[n]}", where, "give data of that shape"
-            )
-            for n in there
-            if n in trained and there[n] != trained[n]
-        ]
+        problems = []
+        for name, there in source.dataset.fields.items():
+            trained = self.fields.get(name)
+            if trained is not None and there.shape != trained.shape:
+                message = f"'{name}' has shape {there.shape}, the run was trained on {trained.shape}"
+                problems.append(Problem(message, where, "give data of that shape"))
+            elif trained is not None and there.features != trained.features:
+                at = next(i for i, (a, b) in enumerate(zip(there.features, trained.features, strict=False)) if a != b)
+                message = f"'{name}' has other features: {there.features[at]} where the run was trained on"
+                problems.append(Problem(f"{message} {trained.features[at]}", where, "give the same, in the same order"))
         if problems:
             raise UserError(*problems)
 

@@ -87,15 +87,17 @@ class Predictor:
         Raises:
             UserError: if the model does not impute, or not from these fields.
         """
+        fields = self.prepared(given)
         with self._fabric.autocast():
-            found = self._model.impute(draw, **self.prepared(given))
+            found = self._model.impute(draw, **fields)
         chains = self._parts.supply.chains
         return {n: chains[n].inverse(t.float()) if n in chains else t for n, t in found.items()}
 
     def encode(self, given: Mapping[str, Tensor]) -> Tensor:
         """The latents (n, ...) of fields, each (n, *shape). Raises ``UserError`` if the model has none."""
+        fields = self.prepared(given)
         with self._fabric.autocast():
-            return self._model.encode(**self.prepared(given)).float()
+            return self._model.encode(**fields).float()
 
     def impute_arrays(
         self, given: Mapping[str, np.ndarray], *, draws: int = 0, reporter: Reporter
