@@ -125,24 +125,11 @@ def trained(tables: Path, output: Path, model: str, epochs: int, **trainer: Any)
     return [row for row in rows if "val/loss" in row]
 
 
-@pytest.mark.parametrize("model", TERMS)
-def test_every_model_has_the_terms_it_needs(model, tables, tmp_path, monkeypatch):
-    monkeypatch.setenv("STEM_CACHE_DIR", str(tmp_path / "cache"))
-    (row,) = trained(tables, tmp_path / "run", model, 1)
-    for term in (*ERRORS, *TERMS[model]):
-        assert np.isfinite(row[f"val/{term}"]), term
-    for name in ("r_a", "r_b"):
-        for key in ("feature_mean", "feature_median", "sample_mean", "sample_median"):
-            assert -1 <= row[f"val/{name}_{key}"] <= 1
-    assert row["val/r2_a_feature_median"] <= 1
-    if model == "joint_vq":
-        assert 1 <= row["val/codes_a"] <= 8
-
-
 def test_a_monitored_correlation_is_that_of_the_values_imputed(tables, tmp_path, monkeypatch):
     monkeypatch.setenv("STEM_CACHE_DIR", str(tmp_path / "cache"))
     monitor = {"monitor": "val/r_b_feature_median"}
     rows = trained(tables, tmp_path / "run", "joint_vae", 6, checkpoint=monitor)
+    assert all(np.isfinite(rows[-1][f"val/{term}"]) for term in (*ERRORS, *TERMS["joint_vae"]))
     trained_run = stemcore.load_run(tmp_path / "run")
     values = trained_run.items()["val"].read()
     found = trained_run.impute({"input_a": values["input_a"]})["input_b"]
@@ -153,3 +140,17 @@ def test_a_monitored_correlation_is_that_of_the_values_imputed(tables, tmp_path,
     best = max(row["val/r_b_feature_median"] for row in rows)
     assert best == pytest.approx(np.median(r), abs=1e-5)
     assert best > 0.3
+
+
+@pytest.mark.parametrize("model", [model for model in TERMS if model != "joint_vae"])
+def test_every_other_model_has_the_terms_it_needs(model, tables, tmp_path, monkeypatch):
+    monkeypatch.setenv("STEM_CACHE_DIR", str(tmp_path / "cache"))
+    (row,) = trained(tables, tmp_path / "run", model, 1)
+    for term in (*ERRORS, *TERMS[model]):
+        assert np.isfinite(row[f"val/{term}"]), term
+    for name in ("r_a", "r_b"):
+        for key in ("feature_mean", "feature_median", "sample_mean", "sample_median"):
+            assert -1 <= row[f"val/{name}_{key}"] <= 1
+    assert row["val/r2_a_feature_median"] <= 1
+    if model == "joint_vq":
+        assert 1 <= row["val/codes_a"] <= 8

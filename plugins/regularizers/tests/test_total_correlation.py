@@ -19,7 +19,7 @@ def gaussian(correlation: float, n: int = 2000, logvar: float = -3.0) -> tuple[t
     return means + math.exp(logvar / 2) * noise, means, torch.full_like(means, logvar)
 
 
-@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
 def test_closed_form_of_correlated_normals(correlation):
     variance = 1 + math.exp(-3.0)
     expected = -0.5 * math.log(1 - (correlation / variance) ** 2)
