@@ -95,7 +95,7 @@ def _arguments(plan: Plan, request: Request) -> list[str]:
     }
     quiet = ["--quiet"] if context.meta.get("stemcore.quiet") else []
     pairs = [f"{name}={value}" for name, value in options.items()]
-    return [*pairs, *quiet, "--", request.recipe, *request.overrides]
+    return [*pairs, *quiet, "--worker", "--", request.recipe, *request.overrides]
 
 
 def _finish(plan: Plan, as_json: bool) -> None:

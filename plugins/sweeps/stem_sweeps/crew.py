@@ -9,12 +9,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any
 
 from stem_sweeps.plan import Plan
+from stem_sweeps.work import stopped_by_signals
 from stemcore import Interrupted, TrainingFailed, reporter
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -34,7 +33,7 @@ def work_together(plan: Plan, arguments: Sequence[str], count: int) -> None:
     """
     report, study = reporter(), plan.study
     crew: list[_Worker] = []
-    with _stopped_by_signals(), report.task("trials", study.trials, done=len(study.finished())) as task:
+    with stopped_by_signals(), report.task("trials", study.trials, done=len(study.finished())) as task:
         try:
             crew += [_Worker(number + 1, arguments, count, report) for number in range(count)]
             while any(worker.process.poll() is None for worker in crew):
@@ -45,6 +44,8 @@ def work_together(plan: Plan, arguments: Sequence[str], count: int) -> None:
         finally:
             for worker in crew:
                 worker.stop()
+            for worker in crew:
+                worker.join()
         task.advance(max(0, min(len(study.finished()), study.trials) - task.done))
     if len(study.finished()) < study.trials:
         worker = next((w for w in crew if w.process.returncode), crew[0])
@@ -60,7 +61,7 @@ class _Worker:
     def __init__(self, number: int, arguments: Sequence[str], count: int, report: Any) -> None:
         self.number = number
         self.last: deque[str] = deque(maxlen=1)
-        command = [sys.executable, "-m", "stemcore.cli", "sweep", *arguments, "--worker"]
+        command = [sys.executable, "-m", "stemcore.cli", "sweep", *arguments]
         self.process = subprocess.Popen(
             command,
             env={**os.environ, **dict.fromkeys(THREADS, str(threads_of_each(count)))},
@@ -80,9 +81,12 @@ class _Worker:
             report.say(f"worker {self.number}: {line.rstrip()}")
 
     def stop(self) -> None:
-        """Lets it save its trial, if it has not ended, and waits for its end."""
+        """Lets it save its trial and end, if it has not ended."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def join(self) -> None:
+        """Waits for its end."""
         self.process.wait()
         self.reader.join()
 
@@ -92,20 +96,3 @@ def threads_of_each(count: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores // count, int(allowed) if allowed.isdecimal() else cores))
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Makes SIGTERM what Ctrl-C is."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

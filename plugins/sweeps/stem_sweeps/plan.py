@@ -109,19 +109,18 @@ def _monitored(first: Recipe, space: Space, given: str | None) -> tuple[str, str
     """What is to be best, and which way."""
     known = logged_scalars(first)
     monitor = given or first.trainer.checkpoint.monitor
+    scores = sorted(name for name, way in known.items() if way is not None and name.startswith("val/"))
     if monitor not in known:
-        names = ", ".join(sorted(name for name, way in known.items() if way is not None and name.startswith("val/")))
-        raise UserError(f"nothing is logged as '{monitor}'", where="--monitor", hint=f"known: {names}")
+        raise UserError(f"nothing is logged as '{monitor}'", where="--monitor", hint=f"known: {', '.join(scores)}")
     direction = known[monitor]
     if direction is None:
         raise UserError(f"'{monitor}' is neither better high nor low", where="--monitor", hint="choose another one")
     weights = [p for p in space.parameters if p.key.startswith("losses.") and ".weight" in p.key]
     if given is None and monitor in ("val/loss", "train/loss") and weights:
-        scores = ", ".join(sorted(name for name in known if name.startswith("val/") and name != monitor))
         raise UserError(
             f"{weights[0].key} changes what {monitor} adds up, so that trials cannot be compared by it",
             where=weights[0].where,
-            hint=f"give --monitor one of {scores}",
+            hint=f"give --monitor one of {', '.join(name for name in scores if name != monitor)}",
         )
     return monitor, direction
 

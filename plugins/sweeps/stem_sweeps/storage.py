@@ -34,7 +34,11 @@ class Store:
     @property
     def label(self) -> str:
         """The URL without its password, or the path."""
-        return _without_password(self.given) if "://" in self.given else self.given
+        if "://" not in self.given:
+            return self.given
+        from sqlalchemy.engine import make_url
+
+        return make_url(self.given).render_as_string(hide_password=True)
 
     def locked(self) -> AbstractContextManager[None]:
         """Keeps other processes, on this machine or another, from handing out a trial meanwhile."""
@@ -69,42 +73,36 @@ def _journal(path: Path) -> BaseStorage:
         raise UserError("the file is no journal of a study", where=str(path), hint=hint) from error
 
 
-def _database(url: str) -> BaseStorage:
+def _database(given: str) -> RDBStorage:
     from optuna.storages import RDBStorage
+    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-    label = _without_password(url)
-    # Workers wait for one another: a file of SQLite has one writer at a time.
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        if not path.name or path.name.startswith(":"):
-            raise UserError("the database would be gone with its process", where=label, hint="write sqlite:///PATH")
-        if not path.parent.is_dir():
-            raise UserError("there is no such folder", where=str(path.parent))
     try:
-        return RDBStorage(url, engine_kwargs=options)
+        url = make_url(given)
+        label = url.render_as_string(hide_password=True)
+        if sqlite := url.get_backend_name() == "sqlite":
+            _refuse_no_file(url.database or "", label)
+        # Workers wait for one another: a file of SQLite has one writer at a time.
+        options = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
+        return RDBStorage(given, engine_kwargs=options)
     except ImportError as error:
-        hint = "install the driver, such as psycopg2-binary for postgresql:// or pymysql for mysql+pymysql://"
-        raise UserError(
-            f"the database's driver is missing: {error.__cause__ or error}", where=label, hint=hint
-        ) from error
+        reason = f"the database's driver is missing: {error.__cause__ or error}"
+        hint = "install it, or name another in the URL, such as postgresql+psycopg2://"
+        raise UserError(reason, where=label, hint=hint) from error
     except (ArgumentError, ValueError) as error:
         hint = "write sqlite:///PATH, postgresql://USER@HOST/NAME or mysql+pymysql://USER@HOST/NAME"
-        raise UserError("it is no URL of a database", where=label, hint=hint) from error
+        raise UserError("it is no URL of a database", where="--storage", hint=hint) from error
     except (SQLAlchemyError, RuntimeError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise UserError(f"the database cannot be used: {reason}", where=label) from error
 
 
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return "--storage"
+def _refuse_no_file(path: str, label: str) -> None:
+    if path in ("", ":memory:"):
+        raise UserError("the database would be gone with its process", where=label, hint="write sqlite:///PATH")
+    if not Path(path).parent.is_dir():
+        raise UserError("there is no such folder", where=str(Path(path).parent))
 
 
 @contextmanager

@@ -145,10 +145,19 @@ class SharedStudy:
             elif now - since >= self.lost_after:
                 self._requeue(trial._trial_id)
 
-    def put_back(self, trial: Trial) -> None:
-        """Lets somebody else go on with a trial, or this one later."""
-        if self.is_mine(trial):
+    def put_back_mine(self) -> list[int]:
+        """Lets others go on with what this process has claimed and not ended, or itself later.
+
+        Returns:
+            the numbers of these trials.
+        """
+        from optuna.trial import TrialState
+
+        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        mine = [t for t in running if str(t.user_attrs.get(WORKER)).startswith(self.worker)]
+        for trial in mine:
             self._requeue(trial._trial_id)
+        return [t.number for t in mine]
 
     def _requeue(self, trial_id: int) -> None:
         from optuna.trial import TrialState

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from optuna.trial import TrialState
@@ -76,6 +80,33 @@ def work(plan: Plan) -> None:
     Raises:
         Interrupted: after SIGINT or SIGTERM; the trial that was being trained can be gone on with.
     """
+    try:
+        with stopped_by_signals():
+            _work(plan)
+    except (Interrupted, KeyboardInterrupt):
+        begun = plan.study.put_back_mine()
+        where = f" in trial {begun[0]}; the same command goes on with it" if begun else "; the same command goes on"
+        raise Interrupted(f"interrupted{where}") from None
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Makes SIGTERM what Ctrl-C is; only the main thread of a process can."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _work(plan: Plan) -> None:
     study, report = plan.study, reporter()
     with report.task("trials", study.trials, done=min(len(study.finished()), study.trials)) as task:
         while True:
@@ -98,9 +129,8 @@ def _attempt(plan: Plan, trial: Trial) -> None:
     with plan.study.at_work(trial):
         try:
             trained = _train(plan, trial, pruning)
-        except (Interrupted, KeyboardInterrupt):
-            plan.study.put_back(trial)
-            raise Interrupted(f"interrupted in trial {trial.number}; the same command goes on with it") from None
+        except Interrupted:
+            raise
         except (UserError, TrainingFailed) as error:
             failure = str(error)
         except Exception as error:  # memory that ran out, shapes that do not fit: other values may do
