@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import yaml
 
+from stemcore import load_yaml
 from stemcore.errors import Problem, UserError
 from stemcore.recipe.source import MAX_VALUES, read_yaml
 
@@ -128,3 +130,24 @@ def test_nesting_without_end() -> None:
 def test_places_of_an_override() -> None:
     tree = read_yaml("{a: [1]}", "x", [], where="k={a: [1]} on the command line")
     assert tree.nearest(("a", 0)).where == "k={a: [1]} on the command line"
+
+
+def test_a_file_that_is_no_recipe_is_read_with_its_places(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("a: 1e-4\nb:\n  - yes\n  - {c: null}\n")
+    tree = load_yaml(path)
+    assert tree.plain() == {"a": 1e-4, "b": ["yes", {"c": None}]}
+    assert tree.nearest(("b", 1, "c")).where == f"{path}:4"
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    with pytest.raises(UserError, match=r"space.yaml: it cannot be read: No such file"):
+        load_yaml(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"space.yaml: it cannot be read: it is not text in UTF-8"):
+        load_yaml(path)
+    path.write_text("a: 1\na: 2\nb: !!python/name:os.system x\n")
+    with pytest.raises(UserError) as caught:
+        load_yaml(path)
+    assert [problem.where for problem in caught.value.problems] == [f"{path}:2", f"{path}:3"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from matplotlib.figure import Figure as Drawing
-from optuna.importance import get_param_importances
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
 from stem_sweeps.plan import Plan
@@ -60,12 +58,7 @@ def importance(plan: Plan) -> Drawing | None:
 
 def importances(plan: Plan) -> dict[str, float]:
     """The shares by key, the largest first; empty where they cannot be told."""
-    from optuna.importance import FanovaImportanceEvaluator
-
     values = [t.value for t in plan.study.finished() if t.state == TrialState.COMPLETE]
     if len(values) < FEWEST or len(set(values)) < 2:
         return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is experimental in Optuna
-        evaluator = FanovaImportanceEvaluator(seed=plan.study.seed)
-        return get_param_importances(plan.study.optuna, evaluator=evaluator)
+    return get_param_importances(plan.study.optuna, evaluator=FanovaImportanceEvaluator(seed=plan.study.seed))

@@ -72,10 +72,9 @@ def prepare(request: Request) -> Plan:
     space = read_space(request.space)
     first = refuse_unfit(space, request.recipe, request.overrides)
     overrides = request.overrides
+    _refuse_several_processes(first)
     if first.trainer.devices == "auto":
         overrides = (*overrides, "trainer.devices=1")
-    else:
-        _refuse_several_processes(first)
     monitor, direction = _monitored(first, space, request.monitor)
     points = len(space.grid()) if request.sampler == "grid" else None
     if request.trials is None and points is None:
@@ -88,7 +87,6 @@ def prepare(request: Request) -> Plan:
         "monitor": monitor,
         "recipe": _without(first.document(), [*ELSEWHERE, "monitor"]),
     }
-    output.mkdir(parents=True, exist_ok=True)
     study = SharedStudy(
         Store(request.storage or str(output / "study.journal")),
         request.study or first.name,
@@ -102,6 +100,7 @@ def prepare(request: Request) -> Plan:
         max_epochs=first.trainer.max_epochs,
         lost_after=request.lost_after,
     )
+    output.mkdir(parents=True, exist_ok=True)
     return Plan(request.recipe, overrides, space, monitor, direction, output, study)
 
 
@@ -127,7 +126,7 @@ def _monitored(first: Recipe, space: Space, given: str | None) -> tuple[str, str
 
 def _refuse_several_processes(first: Recipe) -> None:
     devices = first.trainer.devices
-    several = len(devices) > 1 if isinstance(devices, Sequence) else devices != 1
+    several = len(devices) > 1 if isinstance(devices, list) else devices not in ("auto", 1)
     if several or first.trainer.num_nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         where = first.where(("trainer", "devices"))
         hint = "set trainer.devices=1, and give --workers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -57,6 +58,8 @@ def refuse_without_optuna() -> None:
     except ImportError as error:
         raise UserError("stem sweep needs optuna", hint="pip install 'stemcore[sweep]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # What is used of Optuna is stable in 5; in 4 some of it is announced as experimental each time.
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 def _journal(path: Path) -> BaseStorage:

@@ -6,7 +6,6 @@ import json
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -120,9 +119,7 @@ class SharedStudy:
             # Drawn by the number of the trial: the same however many work on the study, and however often it stops.
             number = waiting[0].number if waiting else len(trials)
             self.optuna.sampler = _sampler(self.sampler, self.seed, number)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what is experimental in Optuna
-                trial = self.optuna.ask({p.key: p.distribution() for p in self.space.parameters})
+            trial = self.optuna.ask({p.key: p.distribution() for p in self.space.parameters})
             self._beat(trial)
             return trial
 
@@ -202,11 +199,7 @@ def _sampler(name: str, seed: int, number: int) -> BaseSampler:
     from optuna.samplers import RandomSampler, TPESampler
 
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    if name == "tpe":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # constant_liar is experimental before Optuna 5
-            return TPESampler(seed=own, constant_liar=True)
-    return RandomSampler(seed=own)
+    return TPESampler(seed=own, constant_liar=True) if name == "tpe" else RandomSampler(seed=own)
 
 
 def _pruner(name: str, max_epochs: int) -> BasePruner:

@@ -31,6 +31,7 @@ trainer: {max_epochs: 2}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STEM_CACHE_DIR", str(tmp_path / "cache"))
     patterns = np.random.default_rng(0).poisson(3.0, (8, 8, 16, 16)).astype(np.uint16)
     with h5py.File("scan.h5", "w") as file:
         file["patterns"] = patterns
