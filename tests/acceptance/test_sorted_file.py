@@ -50,12 +50,17 @@ def held_out_loss(recipe: dict[str, Any], train: Path, val: Path, out: Path) -> 
     return float(done.summary["final"]["val/loss"])
 
 
+@pytest.mark.parametrize("seeds", [(1,), pytest.param((1, 2, 3), marks=pytest.mark.slow)], ids=["one", "mean"])
 def test_a_file_sorted_by_class_trains_nearly_as_well_as_a_shuffled_one(
-    small: Callable[..., dict[str, Any]], files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., dict[str, Any]],
+    files: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seeds: tuple[int, ...],
 ) -> None:
     """With half of the patterns in the buffer; read in order, the sorted file trains much worse."""
     losses: dict[str, list[float]] = {"sorted": [], "shuffled": [], "unmixed": []}
-    for seed in (1, 2, 3):
+    for seed in seeds:
         settings = {"batch_size": 32, "cache": "none", "shuffle_buffer_mb": 0.26}
         recipe = small(seed=seed, data=settings, trainer={"max_epochs": 10})
         for name in ("sorted", "shuffled"):

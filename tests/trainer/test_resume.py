@@ -19,6 +19,7 @@ import yaml
 
 import stemcore.trainer.loop as loop
 from stemcore import UserError, load_run, run
+from stemcore.cli.main import execute
 from stemcore.errors import Interrupted
 from stemcore.progress import reporter
 
@@ -101,14 +102,7 @@ def test_killed_in_mid_epoch_a_run_resumes_to_equal_weights(
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "summary.json").exists()
-    done = subprocess.run(
-        [*command[:5], "--resume", str(tmp_path / "killed")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=os.environ,
-    )
-    assert done.returncode == 0, done.stderr
+    assert execute(["-q", "run", str(recipe), "--resume", str(tmp_path / "killed")]) == 0
     killed = weights(tmp_path / "killed")
     assert killed.keys() == weights(whole.directory).keys()
     for name, tensor in weights(whole.directory).items():

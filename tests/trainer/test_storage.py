@@ -75,7 +75,7 @@ def hanging(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
-@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_ctrl_c_ends_a_run_that_waits_for_storage(accumulate: int, hanging: dict[str, str], tmp_path: Path) -> None:
     recipe = {
         "name": "hanging",
