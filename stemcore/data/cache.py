@@ -55,7 +55,8 @@ class Cache:
 
     def take(self, index: Tensor) -> Batch:
         """The items ``index`` (n,), which is on the cache's device."""
-        batch = {name: kept[index].view(self._types[name]) for name, kept in self._kept.items()}
+        # Faster than indexing, which looks at every value by itself, where rows are long.
+        batch = {name: kept.index_select(0, index).view(self._types[name]) for name, kept in self._kept.items()}
         batch[INDEX] = index
         return batch
 
