@@ -48,7 +48,7 @@ class Pruning(Callback):
     def __init__(self, plan: Plan, trial: Trial) -> None:
         self.plan, self.trial = plan, trial
         self.alone = True
-        """Whether the trial is one run. A fold of several says nothing of the mean over them: its epochs are not reported."""
+        """Whether the trial is one run. What a fold reaches says nothing of the mean over all: it is not reported."""
         self.reported = set(plan.study.optuna.trials[trial.number].intermediate_values)
         self.pruned = self.taken = False
 
