@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,17 @@ import torch
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "4dstem"
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders for caches; they are made by who writes to them."""
+    folder = tmp_path_factory.mktemp("caches")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits are cached in a folder of the test's own, never in the user's."""
-    monkeypatch.setenv("STEM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("STEM_CACHE_DIR", str(next(caches)))
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +63,12 @@ SMALL: dict[str, Any] = {
 }
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a recipe with some keys set, key by key."""
     merged = deepcopy(base)
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else deepcopy(value)
+        merged[key] = changed(merged[key], value) if both else deepcopy(value)
     return merged
 
 
@@ -68,7 +77,7 @@ def small() -> Callable[..., dict[str, Any]]:
     """The small recipe (bundled scan binned to 16 x 16, a few thousand parameters), changed as asked for."""
 
     def make(**changes: Any) -> dict[str, Any]:
-        return _merged(SMALL, changes)
+        return changed(SMALL, changes)
 
     return make
 

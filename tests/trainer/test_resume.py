@@ -18,25 +18,42 @@ import torch
 import yaml
 
 import stemcore.trainer.loop as loop
-from stemcore import UserError, load_run, run
+from stemcore import Run, UserError, load_run, run
 from stemcore.cli.main import execute
 from stemcore.errors import Interrupted
 from stemcore.progress import reporter
+from tests.conftest import SMALL, changed
 
 QUIET = reporter(quiet=True)
 
 
-@pytest.fixture
-def busy(small: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+def recipe_with_every_state() -> dict[str, Any]:
     """A recipe with everything that has a state: sampling, augmentation, accumulation, schedules, early stopping."""
-    return small(
-        data={"augment": ["flip", {"type": "poisson", "mode": "thin", "fraction": [0.5, 1.0]}]},
-        model={"variational": True},
-        losses={"kl": {"weight": {"type": "linear", "from": 0.0, "to": 1e-3, "epochs": 2}}},
-        optimizer={"type": "adamw", "lr": 1e-3},
-        scheduler={"type": "one_cycle"},
-        trainer={"max_epochs": 3, "accumulate_grad_batches": 3, "early_stopping": {"patience": 5}},
+    return changed(
+        SMALL,
+        {
+            "data": {"augment": ["flip", {"type": "poisson", "mode": "thin", "fraction": [0.5, 1.0]}]},
+            "model": {"variational": True},
+            "losses": {"kl": {"weight": {"type": "linear", "from": 0.0, "to": 1e-3, "epochs": 2}}},
+            "optimizer": {"type": "adamw", "lr": 1e-3},
+            "scheduler": {"type": "one_cycle"},
+            "trainer": {"max_epochs": 3, "accumulate_grad_batches": 3, "early_stopping": {"patience": 5}},
+        },
     )
+
+
+@pytest.fixture
+def busy() -> dict[str, Any]:
+    return recipe_with_every_state()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """That recipe's run, not interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEM_CACHE_DIR", str(folder / "cache"))
+        return run(recipe_with_every_state(), output=folder / "whole", reporter=QUIET)
 
 
 @contextmanager
@@ -66,9 +83,8 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("step", [1, 4, 6, 11, 15])  # six steps an epoch: first, middle, last of an epoch, later ones
 def test_interrupted_at_any_step_and_resumed_a_run_ends_bit_for_bit_as_uninterrupted(
-    busy: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    busy: dict[str, Any], whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    whole = run(busy, output=tmp_path / "whole", reporter=QUIET)
     with stopping_at(step, monkeypatch), pytest.raises(Interrupted, match=f"at step {step}; go on with: stem run"):
         run(busy, output=tmp_path / "cut", reporter=QUIET)
     assert load_run(tmp_path / "cut").summary["status"] == "interrupted"
@@ -76,13 +92,12 @@ def test_interrupted_at_any_step_and_resumed_a_run_ends_bit_for_bit_as_uninterru
     resumed = run(busy, resume=tmp_path / "cut", reporter=QUIET)
     assert same(weights(whole.directory), weights(resumed.directory))
     assert resumed.summary["final"] == whole.summary["final"]
-    assert (tmp_path / "cut" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+    assert (tmp_path / "cut" / "metrics.csv").read_text() == (whole.directory / "metrics.csv").read_text()
 
 
-def test_other_seeds_end_elsewhere(busy: dict[str, Any], tmp_path: Path) -> None:
-    first = run(busy, output=tmp_path / "a", reporter=QUIET)
-    second = run({**busy, "seed": 8}, output=tmp_path / "b", reporter=QUIET)
-    assert not same(weights(first.directory), weights(second.directory))
+def test_other_seeds_end_elsewhere(busy: dict[str, Any], whole: Run, tmp_path: Path) -> None:
+    other = run({**busy, "seed": 8}, output=tmp_path / "other", reporter=QUIET)
+    assert not same(weights(whole.directory), weights(other.directory))
 
 
 def test_killed_in_mid_epoch_a_run_resumes_to_equal_weights(

@@ -228,7 +228,8 @@ def test_metrics_can_be_computed_while_training(small: Callable[..., Document], 
 
 
 def test_a_profile_is_written(small: Callable[..., Document], tmp_path: Path) -> None:
-    run(small(trainer={"max_epochs": 1, "profile": True}), output=tmp_path / "run", reporter=QUIET)
+    recipe = small(data={"batch_size": 256}, trainer={"max_epochs": 1, "profile": True})
+    run(recipe, output=tmp_path / "run", reporter=QUIET)
     assert "conv" in (tmp_path / "run" / "profile" / "summary.txt").read_text()
     assert json.loads((tmp_path / "run" / "profile" / "trace.json").read_text())["traceEvents"]
 
