@@ -130,7 +130,7 @@ def test_keys_of_the_recipes_own_components(ask: Ask) -> None:
     assert "losses.kl.weight.epochs=" in ask("stem run stem4d-vae losses.kl.weight.")
     assert ask("stem run stem4d data.transforms.input.1.") == [
         "data.transforms.input.1.type=",
-        "data.transforms.input.1.mean=",
+        *(f"data.transforms.input.1.{key}=" for key in ("mean", "by", "ddof")),
     ]
     assert ask("stem run stem4d optimizer.lr") == ["optimizer.lr="]
 
@@ -143,21 +143,26 @@ def test_keys_of_several_optimizers(ask: Ask, tmp_path: Path) -> None:
     assert "optimizer.fast.betas=" in ask("stem run two.yaml optimizer.fast.b")
 
 
+def installed(kind: str) -> list[str]:
+    """The components that come with the core, by name."""
+    return [entry.name for entry in catalogue().of_kind(kind) if entry.distribution == "stemcore"]
+
+
 @pytest.mark.parametrize(
     ("begun", "values"),
     [
-        ("model.type=", {"conv_autoencoder", "resnet_autoencoder"}),
-        ("model.type=r", {"resnet_autoencoder"}),
+        ("model.type=", {*installed("model")}),
+        ("model.type=resn", {"resnet_autoencoder"}),
         ("trainer.precision=", {"32", "16-mixed", "bf16-mixed"}),
         ("trainer.compile=", {"true", "false"}),
         ("trainer.max_epochs=", {"50", "30"}),  # the default, the recipe's
         ("model.norm=", {"group", "batch", "none"}),
         ("data.transforms.input.1.mean=", {"scalar", "pattern"}),
-        ("data.train.type=", {"hdf5", "sample", "tensor"}),
+        ("data.train.type=", {*installed("dataset")}),
         ("backend=", {"auto", "cpu", "cuda", "mps"}),
         ("losses.mine.type=l", {"l1", "l2", "lp"}),
         ("losses.lp=n", {"null"}),
-        ("data.val=", {"hdf5", "sample", "tensor", "null", "0.2"}),
+        ("data.val=", {*installed("dataset"), "null", "0.2"}),
         ("optimizer.lr=", {"0.001", "0.004"}),
         ("nonsense.of.some.kind=", set()),
     ],
@@ -314,7 +319,7 @@ def terminal(request: pytest.FixtureRequest, folder: Path, environment: dict[str
         # In bash a word ends at the equals sign.
         ("stem run stem4d-quick trainer.precision=bf\tX", "stem run stem4d-quick trainer.precision=bf16-mixed X"),
         (
-            "stem run stem4d-quick model.type=r\tmodel.la\t9",
+            "stem run stem4d-quick model.type=resn\tmodel.la\t9",
             "stem run stem4d-quick model.type=resnet_autoencoder model.latent_dim=9",
         ),
         ("stem run stem4d-quick losses.lp.wei\t1", "stem run stem4d-quick losses.lp.weight=1"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stem_paired.tables import write_table
-from stemcore.testing import CommandExample, DatasetExample
+from stemcore.testing import CommandExample, DatasetExample, RecipeExample
 
 SAMPLES = 14
 
@@ -27,6 +27,14 @@ def impute(folder: Path) -> CommandExample:
     return CommandExample(
         wrong=((*call, out), (*call, str(table)), (*call, out, "--uncertainty", str(folder / "u.csv")))
     )
+
+
+def recipe(folder: Path) -> RecipeExample:
+    """Two tables of text."""
+    for name, start in (("a", 0.0), ("b", 1.0)):
+        ids, features = [f"{k}" for k in range(SAMPLES)], [f"{name}{k}" for k in range(5)]
+        write_table(folder / f"{name}.csv", ids, features, measured(5, start))
+    return RecipeExample(overrides=[f"data.train.{name}={folder / name}.csv" for name in ("a", "b")])
 
 
 def measured(features: int, start: float) -> np.ndarray:

@@ -79,6 +79,7 @@ def test_the_original_has_the_defaults_of_its_script() -> None:
     assert weights["cross_a"] + weights["cross_b"] == pytest.approx(1.4)
     assert weights["kl_a"] + weights["kl_b"] == pytest.approx(0.00014)
     assert weights["align"] == 1.9
+    assert recipe.losses["align"].component.arguments == {"bandwidth": 1.0, "unbiased": True}
     assert recipe.optimizer["default"].component.arguments["lr"] == 4e-4
     assert recipe.data.augment[0].arguments["std"] == 0.4
     trainer = recipe.trainer

@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from stem_sweeps.plan import Plan
 from stemcore import (
     Callback,
+    Folds,
     Interrupted,
     Run,
     State,
@@ -46,6 +47,8 @@ class Pruning(Callback):
 
     def __init__(self, plan: Plan, trial: Trial) -> None:
         self.plan, self.trial = plan, trial
+        self.alone = True
+        """Whether the trial is one run. What a fold reaches says nothing of the mean over all: it is not reported."""
         self.reported = set(plan.study.optuna.trials[trial.number].intermediate_values)
         self.pruned = self.taken = False
 
@@ -56,7 +59,7 @@ class Pruning(Callback):
             state.stop("another process has taken the trial over")
             return
         value = state.metrics.get(self.plan.monitor)
-        if value is None:
+        if value is None or not self.alone:
             return
         if state.epoch not in self.reported:
             self.reported.add(state.epoch)
@@ -139,12 +142,14 @@ def _attempt(plan: Plan, trial: Trial) -> None:
         _tell(plan, trial, trained, failure, pruned=pruning.pruned)
 
 
-def _train(plan: Plan, trial: Trial, pruning: Pruning) -> Run:
+def _train(plan: Plan, trial: Trial, pruning: Pruning) -> Run | Folds:
     directory = plan.directory(trial.number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StemDeprecationWarning)  # said once, when the sweep began
         recipe = load_recipe(plan.recipe, [*plan.overrides, *plan.space.overrides(trial.params)])
-    if (directory / "checkpoints" / "last.ckpt").is_file():
+    pruning.alone = recipe.data.folds is None or recipe.data.fold is not None
+    begun = directory if pruning.alone else directory / "fold0"
+    if (begun / "checkpoints" / "last.ckpt").is_file():
         return run(recipe, resume=directory, callbacks=[pruning], reporter=reporter())
     shutil.rmtree(directory, ignore_errors=True)  # one that was stopped before its first checkpoint
     return run(recipe, output=directory, callbacks=[pruning], reporter=reporter())
