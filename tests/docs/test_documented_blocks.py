@@ -7,7 +7,8 @@ laid over a shipped one). With ``title="path"`` a block is written to that file.
 ``<!-- desk: NAME -->`` go on in one folder, in the order of the navigation: together they build one thing.
 
 Training is cut short: ``--fast-dev-run`` is added to ``stem run`` (and few figures are drawn), or two epochs are set
-where pages are run with ``-m slow``.
+where pages are run with ``-m slow``. ``stem`` and ``pytest`` are called in this process, to which a plugin that a page
+installs is added; with ``-m slow`` they are started as processes from then on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from stemcore import load_recipe
 from stemcore.assemble import check
 from stemcore.cli.main import execute
 from stemcore.plugins.catalogue import catalogue
+from stemcore.testing.spawned import end_spawned_process
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -98,6 +101,23 @@ class Page:
         self.site = folder / "site"
         self.names: dict[str, Any] = {"__name__": "__main__"}
 
+    def __enter__(self) -> Page:
+        self.path = list(sys.path)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.path[:] = self.path
+        self.forget()
+
+    def forget(self) -> None:
+        """Forgets what was imported from the folder, here and in the process that is kept for contract checks."""
+        for name, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "/").is_relative_to(self.folder):
+                del sys.modules[name]
+        catalogue.cache_clear()
+        if self.site.exists():
+            end_spawned_process()
+
     def run(self, block: Block) -> None:
         if block.title:
             path = self.folder / block.title
@@ -119,7 +139,10 @@ class Page:
         if any(command.startswith(start) for start in NOT_RUN):
             return
         typed = "\n".join(self.shortened(line) for line in command.split("\n"))
-        code, printed = self.shell(typed) if self.needs_shell(typed) else in_this_process(typed)
+        if installed := re.fullmatch(r"pip install (\.\S*)", command):
+            code, printed = self.install(installed[1])
+        else:
+            code, printed = self.shell(typed) if self.needs_shell(typed) else in_this_process(typed)
         assert code == block.exit_code, f"{block.where}: {typed}\nexit code {code}\n{printed}"
         if expected:
             pattern = r"\s+".join(re.escape(word).replace(r"\.\.\.", ".*?") for word in expected.split())
@@ -132,12 +155,20 @@ class Page:
 
     def needs_shell(self, command: str) -> bool:
         written = re.sub(r" > [\w.-]+$", "", command)
-        return self.site.exists() or not command.startswith("stem ") or bool(re.search(r"[|>$;&*\n]", written))
+        own = command.startswith("stem ") or (command.startswith("pytest ") and not self.slow)
+        return (self.slow and self.site.exists()) or not own or bool(re.search(r"[|>$;&*\n]", written))
+
+    def install(self, project: str) -> tuple[int, str]:
+        """Installs a project of the page, for processes and for this one."""
+        options = "--no-build-isolation --no-deps --no-index --quiet --disable-pip-version-check --upgrade"
+        done = self.shell(f"{shlex.quote(sys.executable)} -m pip install {options} --target {self.site} {project}")
+        if not self.slow:
+            self.forget()
+            sys.path[:] = [str(self.site), *self.path]
+            invalidate_caches()
+        return done
 
     def shell(self, command: str) -> tuple[int, str]:
-        if installed := re.fullmatch(r"pip install (\.\S*)", command):
-            options = "--no-build-isolation --no-deps --no-index --quiet --disable-pip-version-check --upgrade"
-            command = f"{shlex.quote(sys.executable)} -m pip install {options} --target {self.site} {installed[1]}"
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.site), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
@@ -157,11 +188,13 @@ class Page:
 
 
 def in_this_process(command: str) -> tuple[int, str]:
-    """Exit code and output of a ``stem`` command, without the start of a process; ``> FILE`` is done as by a shell."""
+    """Exit code and output of ``stem`` or ``pytest``, without the start of a process; ``> FILE`` is done as by a
+    shell."""
     command, _, file = command.partition(" > ")
+    program, *arguments = shlex.split(command)
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = execute(shlex.split(command)[1:])
+        code = execute(arguments) if program == "stem" else int(pytest.main(["-p", "no:cacheprovider", *arguments]))
     if file:
         Path(file).write_text(out.getvalue(), encoding="utf-8")
         out = io.StringIO()
@@ -184,19 +217,19 @@ def desks() -> dict[str, list[Path]]:
 @pytest.mark.parametrize("name", desks())
 def test_the_blocks_of_a_page_work(name: str, desk: Path) -> None:
     catalogue.cache_clear()
-    runner = Page(desk, slow=False)
-    for block in (block for page in desks()[name] for block in blocks(page)):
-        if not block.slow:
-            runner.run(block)
+    with Page(desk, slow=False) as runner:
+        for block in (block for page in desks()[name] for block in blocks(page)):
+            if not block.slow:
+                runner.run(block)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", desks())
 def test_all_blocks_of_a_page_work(name: str, desk: Path) -> None:
     catalogue.cache_clear()
-    runner = Page(desk, slow=True)
-    for block in (block for page in desks()[name] for block in blocks(page)):
-        runner.run(block)
+    with Page(desk, slow=True) as runner:
+        for block in (block for page in desks()[name] for block in blocks(page)):
+            runner.run(block)
 
 
 def test_wrong_commands_and_output_are_noticed(desk: Path) -> None:

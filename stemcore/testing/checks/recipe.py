@@ -12,7 +12,7 @@ import yaml
 
 from stemcore.assemble import check
 from stemcore.errors import UserError
-from stemcore.plugins import catalogue
+from stemcore.plugins import Catalogue, catalogue
 from stemcore.plugins.discovery import cause_of
 from stemcore.recipe import Recipe, load_recipe
 from stemcore.recipe.schema import json_schema
@@ -109,13 +109,14 @@ def check_json_schema(subject: Subject) -> None:
         jsonschema = import_module("jsonschema")
     except ImportError as error:
         raise NotApplicable("jsonschema is not installed") from error
-    found = next(jsonschema.Draft202012Validator(_schema()).iter_errors(_as_written(subject)), None)
+    found = next(jsonschema.Draft202012Validator(_schema(catalogue())).iter_errors(_as_written(subject)), None)
     if found is not None:
         raise Broken(f"{'.'.join(map(str, found.absolute_path)) or 'the whole'}: {found.message[:200]}")
 
 
 @lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
+def _schema(of: Catalogue) -> dict[str, Any]:
+    """The schema of what is installed, made again where that is another."""
     return json_schema()
 
 
