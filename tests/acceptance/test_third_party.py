@@ -160,6 +160,6 @@ def test_its_own_tests_and_checks_pass(lab, folder: Path) -> None:
     shutil.copytree(EXAMPLE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     done = lab.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=folder)
     assert done.returncode == 0, done.stdout
-    checked = lab.run("stem", "plugins", "check", "stem-tv", cwd=folder)
+    checked = lab.run("stem", "plugins", "check", "stem-tv", "loss/total_variation", cwd=folder)
     assert checked.returncode == 0, checked.stdout
     assert "loss/total_variation" in checked.stdout
