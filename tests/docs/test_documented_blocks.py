@@ -131,7 +131,8 @@ class Page:
         return f"{command} {'trainer.max_epochs=2' if self.slow else FAST}"
 
     def needs_shell(self, command: str) -> bool:
-        return self.site.exists() or not command.startswith("stem ") or bool(re.search(r"[|>$;&*\n]", command))
+        written = re.sub(r" > [\w.-]+$", "", command)
+        return self.site.exists() or not command.startswith("stem ") or bool(re.search(r"[|>$;&*\n]", written))
 
     def shell(self, command: str) -> tuple[int, str]:
         if installed := re.fullmatch(r"pip install (\.\S*)", command):
@@ -156,10 +157,14 @@ class Page:
 
 
 def in_this_process(command: str) -> tuple[int, str]:
-    """Exit code and output of a ``stem`` command, without the start of a process."""
+    """Exit code and output of a ``stem`` command, without the start of a process; ``> FILE`` is done as by a shell."""
+    command, _, file = command.partition(" > ")
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = execute(shlex.split(command)[1:])
+    if file:
+        Path(file).write_text(out.getvalue(), encoding="utf-8")
+        out = io.StringIO()
     return code, out.getvalue() + err.getvalue()
 
 

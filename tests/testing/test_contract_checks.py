@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,28 +77,16 @@ def lab(tmp_path: Path) -> Iterator[Path]:
         sys.modules.pop(name, None)
 
 
-def options(lab: Path, expected: str) -> list[str]:
-    """The options of a session whose only test is the contract checks of the lab."""
-    (lab / "test_lab.py").write_text(TEST.replace("{expected}", expected))
-    return ["-p", "no:cacheprovider", "-rA", "test_lab.py"]
-
-
-def process(lab: Path, expected: str = "None") -> Ended:
-    """A session in a process of its own."""
-    command = [sys.executable, "-m", "pytest", *options(lab, expected)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=lab, capture_output=True, text=True, check=False, env=environment)
-    return Ended(done.returncode, done.stdout)
-
-
 @pytest.fixture
 def session(lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Session:
-    """Runs a session in this process, which has imported already what takes seconds."""
+    """Runs a session whose only test is the contract checks of the lab, in this process: starting one takes longer
+    than all of its checks (tests/acceptance starts those of the examples)."""
     monkeypatch.chdir(lab)
 
     def run(expected: str = "None") -> Ended:
+        (lab / "test_lab.py").write_text(TEST.replace("{expected}", expected))
         capsys.readouterr()
-        code = pytest.main(options(lab, expected))
+        code = pytest.main(["-p", "no:cacheprovider", "-rA", "test_lab.py"])
         return Ended(int(code), capsys.readouterr().out)
 
     return run
@@ -111,8 +97,8 @@ def results(done: Ended) -> dict[str, str]:
     return {case: status for status, case in found}
 
 
-def test_each_check_of_each_component_is_a_case(lab: Path) -> None:
-    done = process(lab)
+def test_each_check_of_each_component_is_a_case(session: Session) -> None:
+    done = session()
     found = results(done)
     assert done.returncode == 1, done.stdout
     failed = [case for case, status in found.items() if status == "FAILED"]
