@@ -162,7 +162,8 @@ class Rounds:
 def loading(feed: Feed, plain: Plain, rounds: int) -> list[dict[str, float]]:
     """Seconds of an epoch of batches alone, for each loader; the first, in which caches are filled, is left out."""
     found = []
-    for epoch in range(rounds + 1):
+    # They are short: more rounds, for other work on the machine to come out even.
+    for epoch in range(3 * rounds + 1):
         seconds = {label(workers): _seconds(loader, lambda _: None) for workers, loader in plain.loaders.items()}
         seconds[OURS] = _seconds(feed.batches(epoch), lambda _: None)
         found.append(seconds)
