@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import h5py
 import numpy as np
@@ -125,7 +126,9 @@ def test_interrupted_while_writing_leaves_nothing(folder):
     assert execute(["run", "small.yaml", "--output", "a", "--fast-dev-run", "-q"]) == 0
     before = set(folder.iterdir())
     command = [sys.executable, "-m", "stemcore.cli", "reconstruct", "a", "--data", "large.h5", "--out", "out.h5", "-q"]
-    working = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # What runs in the background of a shell ignores SIGINT, and so would its children.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    working = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     try:
         while set(folder.iterdir()) == before:
             assert working.poll() is None

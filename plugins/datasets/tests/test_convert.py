@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
 import h5py
 import hdf5plugin  # noqa: F401  importing it registers the filters
@@ -268,7 +269,10 @@ def typed(path, out, *arguments, before=""):
     """``stem convert`` in a process of its own."""
     code = f"{before}\nimport sys\nfrom stemcore.cli.main import execute\nsys.exit(execute(sys.argv[1:]))"
     command = [sys.executable, "-c", textwrap.dedent(code), "convert", str(path), str(out), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What runs in the background of a shell ignores SIGINT, and so would its children.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, preexec_fn=heard, **pipes)
 
 
 def empty_scan(path, megabytes, chunks=(8, 8, 128, 128)):
