@@ -105,7 +105,7 @@ def test_every_problem_of_the_assembly_is_reported_at_once(small: Callable[..., 
         losses={"l1": {"inputs": {"target": "truth"}}},
         metrics={"expected_error": {"inputs": {"expected": "nothing"}}},
         trainer={"early_stopping": {"monitor": "val/pnsr"}},
-        data={"batch_size": 5000},
+        data={"batch_size": 5000, "drop_last": True},
     )
     with pytest.raises(UserError) as error:
         assemble(load_recipe(document))

@@ -26,16 +26,14 @@ def stem_models() -> dict[str, str]:
     }
 
 
-RECIPES = (
-    *("joint-vae", "joint-vae-original", "joint-vae-plus", "joint-vae-vampprior", "joint-iwae", "joint-vq"),
-    *("joint-mm", "res-unet", "generative-vae", "generative-vae-gan"),
-)
-
-
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """One for each model, and the original's settings."""
-    return {name: f"stem_paired:recipes/{name}.yaml" for name in RECIPES}
+    names = (
+        *("joint-vae", "joint-vae-original", "joint-vae-plus", "joint-vae-vampprior", "joint-iwae", "joint-vq"),
+        *("joint-mm", "res-unet", "generative-vae", "generative-vae-gan"),
+    )
+    return {name: f"stem_paired:recipes/{name}.yaml" for name in names}
 
 
 @hookimpl
@@ -53,7 +51,7 @@ def stem_examples() -> dict[str, str]:
     return {
         "command/impute": "stem_paired.table_examples:impute",
         "dataset/paired_tables": "stem_paired.table_examples:paired_tables",
-        **{f"recipe/{name}": "stem_paired.table_examples:recipe" for name in RECIPES},
+        **{f"recipe/{name}": "stem_paired.table_examples:recipe" for name in stem_recipes()},
         "model/generative_vae": "stem_paired.examples:generative_vae",
         "model/joint_iwae": "stem_paired.examples:joint_iwae",
         "model/joint_mm": "stem_paired.examples:joint_mm",
