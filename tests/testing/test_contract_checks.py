@@ -12,6 +12,7 @@ import pytest
 
 from stemcore import UserError
 from stemcore.testing import contract_checks
+from stemcore.testing.spawned import end_spawned_process
 
 PLUGIN = """
 from stemcore import hookimpl
@@ -71,7 +72,9 @@ def lab(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "lab_square.py").write_text(LOSSES)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     before = list(sys.path)
+    end_spawned_process()  # one that other tests have started does not find the lab
     yield tmp_path
+    end_spawned_process()
     sys.path[:] = before
     for name in ("lab_plugin", "lab_square", "test_lab"):
         sys.modules.pop(name, None)

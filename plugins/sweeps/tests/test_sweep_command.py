@@ -41,6 +41,8 @@ def interrupted_when(condition: Callable[[], bool]) -> Iterator[None]:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
+    # What runs in the background of a shell ignores SIGINT; this process is to hear it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     try:
@@ -48,6 +50,7 @@ def interrupted_when(condition: Callable[[], bool]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        signal.signal(signal.SIGINT, before)
 
 
 SWEEP = ["sweep", "small.yaml", "--space", "latent.yaml", "-q"]
