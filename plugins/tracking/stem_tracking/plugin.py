@@ -1,0 +1,23 @@
+"""Runs among others: MLflow, and what the runs of a folder came to."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_loggers() -> dict[str, str]:
+    """Records outside the run directory."""
+    return {}
+
+
+@hookimpl
+def stem_commands() -> dict[str, str]:
+    """Verbs about many runs."""
+    return {}
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What the contract checks need to know."""
+    return {}
