@@ -34,8 +34,7 @@ def test_a_signal_in_a_finalizer_is_heeded_at_the_next_batch(number):
             del row
 
     with pytest.raises(KeyboardInterrupt):
-        for place in heeding(rows):
-            seen.append(place)
+        seen.extend(heeding(rows))
     assert seen == [0, 1]
 
 
