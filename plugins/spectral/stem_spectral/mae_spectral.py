@@ -75,7 +75,7 @@ class MaeSpectral(Model):
         drop_path: chance that a branch of the last block of the encoder is left out for an item in training; it grows
             from 0 at the first block.
         checkpoint_blocks: whether the backward pass computes blocks again rather than keep what is in them: less
-            memory, about a third more time.
+            memory, more time.
 
     Raises:
         UserError: if the input is no cube of a fixed size, heads do not divide a width, or there is nothing to hide.
