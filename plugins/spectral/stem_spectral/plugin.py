@@ -26,13 +26,24 @@ def stem_models() -> dict[str, str]:
 @hookimpl
 def stem_losses() -> dict[str, str]:
     """What keeps spectra as they are."""
-    return {}
+    return {
+        "band_sum": "stem_spectral.losses:BandSum",
+        "mse_masked": "stem_spectral.losses:MaskedSquaredError",
+        "range_penalty": "stem_spectral.losses:RangePenalty",
+        "sam": "stem_spectral.angle:SpectralAngle",
+        "spectral_variance": "stem_spectral.losses:SpectralVariance",
+    }
 
 
 @hookimpl
 def stem_metrics() -> dict[str, str]:
     """Scores of cubes and of their bands."""
-    return {}
+    return {
+        "cube_mse": "stem_spectral.cube_error:CubeSquaredError",
+        "cube_psnr": "stem_spectral.cube_error:CubePeakSignalToNoise",
+        "cube_ssim": "stem_spectral.cube_similarity:CubeSimilarity",
+        "sam": "stem_spectral.angle:SpectralAngleMapper",
+    }
 
 
 @hookimpl
@@ -50,4 +61,14 @@ def stem_recipes() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "loss/band_sum": "stem_spectral.term_examples:band_sum",
+        "loss/mse_masked": "stem_spectral.term_examples:mse_masked",
+        "loss/range_penalty": "stem_spectral.term_examples:range_penalty",
+        "loss/sam": "stem_spectral.term_examples:sam",
+        "loss/spectral_variance": "stem_spectral.term_examples:spectral_variance",
+        "metric/cube_mse": "stem_spectral.term_examples:cube_mse",
+        "metric/cube_psnr": "stem_spectral.term_examples:cube_psnr",
+        "metric/cube_ssim": "stem_spectral.term_examples:cube_ssim",
+        "metric/sam": "stem_spectral.term_examples:sam_metric",
+    }
