@@ -49,7 +49,11 @@ def stem_metrics() -> dict[str, str]:
 @hookimpl
 def stem_figures() -> dict[str, str]:
     """Pictures of cubes and spectra."""
-    return {}
+    return {
+        "cube_rgb": "stem_spectral.cube_pictures:CubePictures",
+        "mse_by_wavelength": "stem_spectral.spectra:ErrorByWavelength",
+        "spectra": "stem_spectral.spectra:Spectra",
+    }
 
 
 @hookimpl
@@ -62,6 +66,9 @@ def stem_recipes() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "figure/cube_rgb": "stem_spectral.figure_examples:of_cubes",
+        "figure/mse_by_wavelength": "stem_spectral.figure_examples:of_cubes",
+        "figure/spectra": "stem_spectral.figure_examples:of_cubes",
         "loss/band_sum": "stem_spectral.term_examples:band_sum",
         "loss/mse_masked": "stem_spectral.term_examples:mse_masked",
         "loss/range_penalty": "stem_spectral.term_examples:range_penalty",

@@ -18,7 +18,7 @@ Scores = Callable[[str, Arrays], dict[str, float]]
 
 def mse_masked(folder: Path) -> list[LossExample]:
     """Hidden patches, with bad values among them; nothing hidden at all."""
-    cubes = _cubes()
+    cubes = mixed_cubes()
     same = {"prediction": cubes["target"]}
     nothing = {"nothing hidden": {"hidden": np.zeros_like(cubes["hidden"])}}
     bare = {name: cubes[name] for name in ("prediction", "target", "hidden")}
@@ -31,7 +31,7 @@ def mse_masked(folder: Path) -> list[LossExample]:
 
 def sam(folder: Path) -> list[LossExample]:
     """Whole spectra and hidden parts of them; pixels without any light, and bad bands."""
-    cubes = _cubes()
+    cubes = mixed_cubes()
     dark = {"no light": {"target": _dark(cubes["target"])}, "nothing predicted": {"prediction": 0 * cubes["target"]}}
     return [
         LossExample(
@@ -47,7 +47,7 @@ def sam(folder: Path) -> list[LossExample]:
 
 def spectral_variance(folder: Path) -> list[LossExample]:
     """Predictions that vary less than their target, and one band that is constant."""
-    cubes = {name: _cubes()[name] for name in ("prediction", "target", "mask")}
+    cubes = {name: mixed_cubes()[name] for name in ("prediction", "target", "mask")}
     flat = {"a constant band": {"prediction": cubes["prediction"] * (np.arange(BANDS) != 2)[:, None, None]}}
 
     def lacking(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
@@ -63,7 +63,7 @@ def spectral_variance(folder: Path) -> list[LossExample]:
 
 def range_penalty(folder: Path) -> list[LossExample]:
     """Values on both sides of either range."""
-    cubes = {name: _cubes()[name] for name in ("prediction", "mask")}
+    cubes = {name: mixed_cubes()[name] for name in ("prediction", "mask")}
     examples = []
     for low, high in ((0.0, 1.0), (-0.25, 0.5)):
 
@@ -80,7 +80,7 @@ def range_penalty(folder: Path) -> list[LossExample]:
 
 def band_sum(folder: Path) -> list[LossExample]:
     """Groups that fill the bands and groups that do not, whole spectra, and what is hidden of them."""
-    cubes = _cubes()
+    cubes = mixed_cubes()
     same = {"prediction": cubes["target"]}
     examples = []
     for size, where in ((3, "all"), (7, "all"), (1, "hidden"), (2, "hidden")):
@@ -98,7 +98,7 @@ def band_sum(folder: Path) -> list[LossExample]:
 
 def sam_metric(folder: Path) -> list[MetricExample]:
     """Whole spectra and hidden parts of them, and pixels that have no spectrum."""
-    cubes = _cubes()
+    cubes = mixed_cubes()
     cubes["target"] = _dark(cubes["target"])
 
     def scores(where: str, fields: Arrays) -> dict[str, float]:
@@ -110,7 +110,7 @@ def sam_metric(folder: Path) -> list[MetricExample]:
 
 def cube_mse(folder: Path) -> list[MetricExample]:
     """All values and hidden ones; two bands by themselves."""
-    return _metric(_cubes(), lambda where, fields: _by_band(where, fields, np.mean, np.max, [0, 5]), bands=[0, 5])
+    return _metric(mixed_cubes(), lambda where, fields: _by_band(where, fields, np.mean, np.max, [0, 5]), bands=[0, 5])
 
 
 def cube_psnr(folder: Path) -> list[MetricExample]:
@@ -123,8 +123,8 @@ def cube_psnr(folder: Path) -> list[MetricExample]:
 
         return of_fields
 
-    given = _metric(_cubes(), scores(0.8), data_range=0.8)
-    return given + _metric(_cubes(), scores(None, [3]), data_range="target", bands=[3])
+    given = _metric(mixed_cubes(), scores(0.8), data_range=0.8)
+    return given + _metric(mixed_cubes(), scores(None, [3]), data_range="target", bands=[3])
 
 
 def cube_ssim(folder: Path) -> list[MetricExample]:
@@ -147,8 +147,8 @@ def cube_ssim(folder: Path) -> list[MetricExample]:
 
         return of_fields
 
-    given = _metric(_cubes(), scores(1.0), bands=[1])
-    return given + _metric(_cubes(), scores(None), data_range="target", bands=[1])
+    given = _metric(mixed_cubes(), scores(1.0), bands=[1])
+    return given + _metric(mixed_cubes(), scores(None), data_range="target", bands=[1])
 
 
 def squared_error(
@@ -220,7 +220,7 @@ def _dark(target: np.ndarray) -> np.ndarray:
     return dark
 
 
-def _cubes() -> Arrays:
+def mixed_cubes() -> Arrays:
     """Reflectances of mixed materials, some above 1, with smooth predictions, patches that were hidden (as many in
     each item) and bad values (another number in each)."""
     rng = np.random.default_rng(0)
