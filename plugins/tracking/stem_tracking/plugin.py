@@ -8,7 +8,7 @@ from stemcore import hookimpl
 @hookimpl
 def stem_loggers() -> dict[str, str]:
     """Records outside the run directory."""
-    return {}
+    return {"mlflow": "stem_tracking.mlflow_logger:MlflowLogger"}
 
 
 @hookimpl
@@ -20,4 +20,4 @@ def stem_commands() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {"logger/mlflow": "stem_tracking.examples:mlflow"}
