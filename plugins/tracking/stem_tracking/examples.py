@@ -10,12 +10,36 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stem_tracking.store import connect
-from stemcore.testing import LoggerExample
+from stemcore.testing import CommandExample, LoggerExample
 
 
 def mlflow(folder: Path) -> LoggerExample:
     """By MLflow's client, in one database for all checks: to make one takes a second."""
     return LoggerExample(config={"tracking_uri": f"sqlite:///{_database()}"}, read=_history)
+
+
+def runs(folder: Path) -> list[CommandExample]:
+    """Two runs, one of which was killed before its first epoch."""
+    for name, summary in (("first", {"status": "finished", "final": {"val/loss": 0.5}}), ("second", None)):
+        run = folder / "runs" / name
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "recipe.yaml").write_text(f"name: {name}\nmodel: {{type: tiny}}\n", encoding="utf-8")
+        if summary is not None:
+            (run / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    root = str(folder / "runs")
+    both = [f"{root}/first", f"{root}/second"]
+    wrong = [
+        ["list", root, "--sort", "val/lost"],
+        ["list", root, "--filter", "model.type"],
+        [f"{root}/no"],
+        ["compare", both[0]],
+        ["show", root],
+    ]
+    return [
+        CommandExample(label="list", arguments=[root, "--sort", "val/loss"], wrong=wrong),
+        CommandExample(label="compare", arguments=["compare", *both]),
+        CommandExample(label="show", arguments=["show", both[1]]),
+    ]
 
 
 @cache

@@ -14,10 +14,13 @@ def stem_loggers() -> dict[str, str]:
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs about many runs."""
-    return {}
+    return {"runs": "stem_tracking.command:runs"}
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {"logger/mlflow": "stem_tracking.examples:mlflow"}
+    return {
+        "command/runs": "stem_tracking.examples:runs",
+        "logger/mlflow": "stem_tracking.examples:mlflow",
+    }
