@@ -8,7 +8,7 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Cubes and scenes."""
-    return {}
+    return {"hyperspectral": "stem_spectral.hyperspectral:Hyperspectral"}
 
 
 @hookimpl
@@ -50,4 +50,6 @@ def stem_recipes() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
+    }
