@@ -8,7 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from stemcore.testing import DatasetExample
+from stemcore import DataSpec, FieldSpec
+from stemcore.testing import AugmentationExample, DatasetExample
 
 BANDS, HEIGHT, WIDTH = 6, 12, 14
 WAVELENGTHS = np.linspace(450.0, 700.0, BANDS).astype(np.float32)
@@ -106,3 +107,43 @@ def _others(folder: Path) -> list[DatasetExample]:
         DatasetExample(label="mat", config={"path": str(folder / "cube.mat"), "band_wavelengths": [[500.0, 660.0]]}),
         DatasetExample(label="tif", config={"path": str(folder / "cube.tif"), "tile": 6}),
     ]
+
+
+def affine(folder: Path) -> list[AugmentationExample]:
+    """A cube with a mask and labels, and one with a picture."""
+    shape = (BANDS, HEIGHT, WIDTH)
+    cube = FieldSpec("input", shape)
+    labels = FieldSpec("label_map", (1, HEIGHT, WIDTH), "int64", like="input", classes=("soil", "water", "tree"))
+    masked = DataSpec({"input": cube, "mask": FieldSpec("mask", shape, "bool", like="input"), "label_map": labels})
+    picture = FieldSpec("rgb", (3, HEIGHT, WIDTH), "uint8", like="input", scale=1 / 255)
+    config = {"degrees": 30.0, "translate": 0.1, "scale": [0.8, 1.25]}
+    row, column = np.indices((HEIGHT, WIDTH))
+    places = np.stack([(row + k) // 4 % 3 for k in range(8)])[:, None].astype(np.int64)
+    tensors = {"input": _cubes(8), "label_map": places}
+    counts = np.broadcast_to((row + column) % 5 > 0, (8, *shape)).copy()
+    pictures = np.round(255 * _cubes(8)[:, :3]).astype(np.uint8)
+    return [
+        AugmentationExample(label="mask", config=config, spec=masked, tensors={**tensors, "mask": counts}),
+        AugmentationExample(
+            label="picture",
+            config={"degrees": 180.0, "p": 0.5},
+            spec=DataSpec({"input": cube, "rgb": picture}),
+            tensors={**tensors, "rgb": pictures},
+        ),
+    ]
+
+
+def band_dropout(folder: Path) -> list[AugmentationExample]:
+    """Cubes, with either filling."""
+    spec = DataSpec({"input": FieldSpec("input", (BANDS, HEIGHT, WIDTH))})
+    tensors = {"input": _cubes(8)}
+    return [
+        AugmentationExample(label="zero", config={"p": 0.3}, spec=spec, tensors=tensors),
+        AugmentationExample(
+            label="mean", config={"p": 0.3, "fill": "mean", "space": "model"}, spec=spec, tensors=tensors
+        ),
+    ]
+
+
+def _cubes(items: int) -> np.ndarray:
+    return np.stack([mixed(start=float(k)) for k in range(items)])

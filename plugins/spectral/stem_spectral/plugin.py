@@ -14,7 +14,10 @@ def stem_datasets() -> dict[str, str]:
 @hookimpl
 def stem_augmentations() -> dict[str, str]:
     """Changes of cubes and what belongs to them."""
-    return {}
+    return {
+        "affine": "stem_spectral.affine:Affine",
+        "band_dropout": "stem_spectral.band_dropout:BandDropout",
+    }
 
 
 @hookimpl
@@ -51,5 +54,7 @@ def stem_recipes() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "augmentation/affine": "stem_spectral.data_examples:affine",
+        "augmentation/band_dropout": "stem_spectral.data_examples:band_dropout",
         "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
     }
