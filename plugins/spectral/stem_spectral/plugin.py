@@ -8,13 +8,16 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Cubes and scenes."""
-    return {}
+    return {"hyperspectral": "stem_spectral.hyperspectral:Hyperspectral"}
 
 
 @hookimpl
 def stem_augmentations() -> dict[str, str]:
     """Changes of cubes and what belongs to them."""
-    return {}
+    return {
+        "affine": "stem_spectral.affine:Affine",
+        "band_dropout": "stem_spectral.band_dropout:BandDropout",
+    }
 
 
 @hookimpl
@@ -83,4 +86,7 @@ def stem_examples() -> dict[str, str]:
         "metric/cube_psnr": "stem_spectral.term_examples:cube_psnr",
         "metric/cube_ssim": "stem_spectral.term_examples:cube_ssim",
         "metric/sam": "stem_spectral.term_examples:sam_metric",
+        "augmentation/affine": "stem_spectral.data_examples:affine",
+        "augmentation/band_dropout": "stem_spectral.data_examples:band_dropout",
+        "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
     }
