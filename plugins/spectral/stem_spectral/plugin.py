@@ -72,8 +72,9 @@ def stem_recipes() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
-        "model/mae_spectral": "stem_spectral.model_examples:mae_spectral",
-        "model/spectral_autoencoder": "stem_spectral.model_examples:spectral_autoencoder",
+        "augmentation/affine": "stem_spectral.data_examples:affine",
+        "augmentation/band_dropout": "stem_spectral.data_examples:band_dropout",
+        "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
         "figure/cube_rgb": "stem_spectral.figure_examples:of_cubes",
         "figure/mse_by_wavelength": "stem_spectral.figure_examples:of_cubes",
         "figure/spectra": "stem_spectral.figure_examples:of_pixels",
@@ -86,7 +87,6 @@ def stem_examples() -> dict[str, str]:
         "metric/cube_psnr": "stem_spectral.term_examples:cube_psnr",
         "metric/cube_ssim": "stem_spectral.term_examples:cube_ssim",
         "metric/sam": "stem_spectral.term_examples:sam_metric",
-        "augmentation/affine": "stem_spectral.data_examples:affine",
-        "augmentation/band_dropout": "stem_spectral.data_examples:band_dropout",
-        "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
+        "model/mae_spectral": "stem_spectral.model_examples:mae_spectral",
+        "model/spectral_autoencoder": "stem_spectral.model_examples:spectral_autoencoder",
     }
