@@ -9,7 +9,7 @@ from typing import Any
 
 from stemcore.errors import UserError
 from stemcore.plugins import Entry, catalogue
-from stemcore.recipe.extends import merge, read_tree
+from stemcore.recipe.extends import element, read_tree, type_of
 from stemcore.recipe.node import Node, Place, from_plain
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.schema import ABOUT
@@ -40,7 +40,8 @@ class OverrideKeys:
         defaults = {key: from_plain(value, "", []) for key, value in catalogue().defaults.items()}
         self.tree = Node({**defaults, **tree.value}, "")
         with suppress(UserError):
-            self.tree = merge(self.tree, read_overrides([text for text in overrides if "=" in text], []), [])
+            given = read_overrides([text for text in overrides if "=" in text], [])
+            self.tree = given.laid_over(self.tree, [])
 
     def continued(self, key: str) -> Iterator[Offer]:
         """The ways to go on from the beginning of a key: ``trainer.`` where keys follow, ``seed=`` where a value
@@ -101,14 +102,16 @@ class OverrideKeys:
         node = self._at(place)
         value: Any = node.value if node is not None else None
         if isinstance(value, list):
-            return {str(i): {"description": _type_of(item)} for i, item in enumerate(value)}
+            types = [type_of(item) for item in value]
+            # By its type where it is the only one of it, which is told apart best.
+            return {t if types.count(t) == 1 else str(i): {"description": t} for i, t in enumerate(types)}
         of_recipe = {"description": "in the recipe"}
         return dict.fromkeys(value, of_recipe) if isinstance(value, dict) else {}
 
     def _of_component(self, kind: str, place: Place) -> dict[str, Json]:
         of_type: dict[str, Json] = {"type": {"description": f"the {kind}"}}
         node = self._at(place)
-        name = (_type_of(node) if node is not None else "") or str(place[-1])
+        name = (type_of(node) if node is not None else "") or str(place[-1])
         try:
             known = component(catalogue().find(kind, name))["properties"]
         except UserError:
@@ -142,7 +145,10 @@ class OverrideKeys:
 
     def _at(self, place: Place) -> Node | None:
         node: Node | None = self.tree
-        for key in place:
+        for i, key in enumerate(place):
+            if node is not None and isinstance(node.value, list):
+                with suppress(UserError):
+                    key = element(node, str(key), place[:i])
             node = node.get(key) if node is not None else None
         return node
 
@@ -160,12 +166,6 @@ def _named(kind: str) -> list[tuple[str, Entry]]:
 
 def _origin(entry: Entry) -> str:
     return f"{entry.distribution} {entry.version}".strip()
-
-
-def _type_of(node: Node) -> str:
-    """The type of a component that is written down, empty where it is not."""
-    named = node.value.get("type") if isinstance(node.value, dict) else node
-    return named.value if named is not None and isinstance(named.value, str) else ""
 
 
 def _listed(node: Json) -> list[str]:

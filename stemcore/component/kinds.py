@@ -41,5 +41,6 @@ KINDS: dict[str, Kind] = {
         Kind("figure", "stem_figures", (), "Figure"),
         Kind("command", "stem_commands", (), "Command"),
         Kind("recipe", "stem_recipes"),
+        Kind("option", "stem_options"),
     )
 }

@@ -53,7 +53,8 @@ class _Resolver(Inspection):
         for key in _REQUIRED:
             if not self.given((key,)):
                 self.report((key,), f"{key} is required")
-        if self.given(("losses",)) and all(node.value is None for node in self.children(("losses",)).values()):
+        losses = self.root.nearest(("losses",)).value
+        if self.given(("losses",)) and isinstance(losses, dict) and all(node.value is None for node in losses.values()):
             self.report(("losses",), "losses: at least one is required")
         header = {"name": default_name, **self.plain_children((), Header.model_fields)}
         parts = {
@@ -90,6 +91,8 @@ class _Resolver(Inspection):
         if not self.given(("data",)):
             return None
         values = self.plain_children(("data",))
+        if not isinstance(self.root.nearest(("data",)).value, dict):
+            return None
         built: dict[str, Any] = {}
         for key, kind in (("train", "dataset"), ("val", "dataset"), ("test", "dataset"), ("sampler", "sampler")):
             if key in values and (key in ("train", "sampler") or isinstance(values[key], (dict, str))):
