@@ -22,6 +22,9 @@ class Kind:
     base: str = ""
 
 
+FILES = ("recipe", "option")
+"""The kinds that are YAML files of a package, rather than classes."""
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (

@@ -101,9 +101,9 @@ def _option(section: str, node: Node, folder: Path, problems: list[Problem]) -> 
         if not path.is_file():
             hint = f"looked in {path.parent}"
             raise UserError(f"{section}: there is no file '{node.value}'", where=node.where, hint=hint)
-        return _content(section, path, node.value, problems)
+        return content(section, path, node.value, problems)
     entry = _only(section, node)
-    return _content(section, shipped_path(entry), f"{entry.name}.yaml", problems)
+    return content(section, shipped_path(entry), f"{entry.name}.yaml", problems)
 
 
 def _only(section: str, node: Node) -> Entry:
@@ -127,7 +127,18 @@ def _plugin(entry: Entry) -> str:
     return f"plugin '{entry.plugin}' ({entry.distribution})"
 
 
-def _content(section: str, path: Path, label: str, problems: list[Problem]) -> Node:
+def content(section: str, path: Path, label: str, problems: list[Problem]) -> Node:
+    """What an option's file holds.
+
+    Args:
+        section: what it is for.
+        path: the file.
+        label: what it is called in ``label:line``.
+        problems: takes in what is wrong but does not keep the rest from being read.
+
+    Raises:
+        UserError: if it cannot be read, or holds something else than a section can be.
+    """
     node = read_file(path, label, problems)
     form, name = (list, "a list of loggers") if section == "loggers" else (dict, "a mapping of keys")
     if not isinstance(node.value, form):
