@@ -9,8 +9,10 @@ from typing import Any
 
 from stemcore.errors import UserError
 from stemcore.plugins import Entry, catalogue
+from stemcore.plugins.shipped import summary_of
 from stemcore.recipe.extends import element, read_tree, type_of
 from stemcore.recipe.node import Node, Place, from_plain
+from stemcore.recipe.options import options_of
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.schema import ABOUT
 from stemcore.recipe.schema_slots import component, core_keys, properties
@@ -65,6 +67,8 @@ class OverrideKeys:
                 said["auto"] = "what fits this machine best"
         if self._kind(place) and (place[-1] in _NULLABLE or (len(place) == 2 and place[0] in KEYED)):
             said["null"] = "none"
+        if len(place) == 1 and place[0] in SECTIONS:
+            said.update((name, summary_of(entry)) for name, entry in options_of(str(place[0])).items())
         if "default" in node and not isinstance(node["default"], (dict, list)):
             said[_text(node["default"])] = "default"
         present = self._at(place)
@@ -75,6 +79,8 @@ class OverrideKeys:
     def takes_path(self, key: str) -> bool:
         """Whether the value is the name of a file."""
         place = _place(key)
+        if len(place) == 1 and place[0] in SECTIONS:  # an option of one's own
+            return True
         return _is_path(self._below(place[:-1]).get(str(place[-1]), {}))
 
     def _below(self, place: Place) -> dict[str, Json]:
@@ -104,7 +110,7 @@ class OverrideKeys:
         if isinstance(value, list):
             types = [type_of(item) for item in value]
             # By its type where it is the only one of it, which is told apart best.
-            return {t if types.count(t) == 1 else str(i): {"description": t} for i, t in enumerate(types)}
+            return {t if t and types.count(t) == 1 else str(i): {"description": t} for i, t in enumerate(types)}
         of_recipe = {"description": "in the recipe"}
         return dict.fromkeys(value, of_recipe) if isinstance(value, dict) else {}
 
@@ -120,12 +126,13 @@ class OverrideKeys:
 
     def _marks(self, place: Place, node: Json) -> Iterator[str]:
         kind, here = self._kind(place), self._at(place)
+        options = len(place) == 1 and options_of(str(place[0]))
         present: Any = here.value if here is not None else None
         if kind:
             optional = place[-1] in _OPTIONAL
             if (isinstance(present, (dict, str)) or not optional) and kind != "backend":
                 yield "."
-            if optional:
+            if optional or options:
                 yield "="
         elif kind_at((*place, "*")) and place[0] not in KEYED:  # a list of components
             if present:
@@ -133,6 +140,8 @@ class OverrideKeys:
             yield "="
         elif (place[0] in SECTIONS and len(place) == 1) or place == ("data", "transforms") or "properties" in node:
             yield "."
+            if options:
+                yield "="
         else:
             yield "="
 

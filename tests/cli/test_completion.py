@@ -56,7 +56,7 @@ def test_verbs_and_their_help(answer: Answer) -> None:
     assert {name: offered[name] for name in VERBS} == {name: ("plain", about) for name, (_, about) in VERBS.items()}
     assert offered["convert"] == ("plain", "From plugin 'datasets' (stemcore).")
     assert list(answer("stem re")) == ["recipes", "reconstruct"]
-    assert list(answer("stem recipes ")) == ["copy", "list", "show"]
+    assert list(answer("stem recipes ")) == ["copy", "list", "options", "show"]
 
 
 def test_options(ask: Ask) -> None:

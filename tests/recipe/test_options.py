@@ -6,12 +6,14 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from stemcore import hookimpl
 from stemcore.errors import UserError
 from stemcore.plugins import catalogue
 from stemcore.recipe import load_recipe
+from stemcore.recipe.schema import json_schema
 
 OPTIONS = {
     "model/deep": "# Deep.\ntype: toy_unet\ndepth: 9\n",
@@ -202,3 +204,29 @@ def test_names_that_are_none(offer: Offer, name: str) -> None:
     catalogue.cache_clear()
     (trouble,) = [trouble for trouble in catalogue().troubles if trouble.plugin == "sets"]
     assert trouble.cause.endswith("is not 'section/name' and 'package:folder/file.yaml'")
+
+
+def test_the_schema_has_options_and_files(options: Path) -> None:
+    schema = json_schema()
+    errors = jsonschema.Draft202012Validator(schema).iter_errors
+    written = {"stem": 1, "name": "a", "data": {"train": {"type": "toy_scan", "path": "x"}}, "model": "deep"}
+    for right in (
+        {"losses": "both", "optimizer": "mine.yaml", "trainer": "sub/mine.yml", "loggers": "file"},
+        {"losses": {"toy_mse": {}}, "figures": "none", "data": "large"},
+        {"extends": "other", "losses": "both", "model": "wide"},
+    ):
+        assert list(errors({**written, **right})) == []
+    for section, wrong in (
+        ("losses", "bth"),
+        ("model", "dep"),
+        ("metrics", "both"),
+        ("loggers", "deep"),
+        ("trainer", "x"),
+    ):
+        assert [list(error.absolute_path) for error in errors({**written, section: wrong})] == [[section]]
+    offered = schema["else"]["properties"]["model"]["anyOf"][0]
+    assert offered == {"enum": ["deep", "wide"], "markdownEnumDescriptions": ["Deep.", "Wide."]}
+    for branch in ("then", "else"):
+        assert {"enum": ["both"], "markdownEnumDescriptions": ["Both."]} in schema[branch]["properties"]["losses"][
+            "anyOf"
+        ]
