@@ -20,7 +20,10 @@ def stem_augmentations() -> dict[str, str]:
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Networks of cubes."""
-    return {}
+    return {
+        "mae_spectral": "stem_spectral.mae_spectral:MaeSpectral",
+        "spectral_autoencoder": "stem_spectral.spectral_autoencoder:SpectralAutoencoder",
+    }
 
 
 @hookimpl
@@ -50,4 +53,7 @@ def stem_recipes() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "model/mae_spectral": "stem_spectral.model_examples:mae_spectral",
+        "model/spectral_autoencoder": "stem_spectral.model_examples:spectral_autoencoder",
+    }
