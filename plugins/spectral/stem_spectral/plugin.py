@@ -8,7 +8,7 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Cubes and scenes."""
-    return {}
+    return {"hyperspectral": "stem_spectral.hyperspectral:Hyperspectral"}
 
 
 @hookimpl
@@ -81,6 +81,7 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
         "figure/cube_rgb": "stem_spectral.figure_examples:of_cubes",
         "figure/mse_by_wavelength": "stem_spectral.figure_examples:of_cubes",
         "figure/spectra": "stem_spectral.figure_examples:of_cubes",
