@@ -229,6 +229,4 @@ def test_the_schema_has_options_and_files(options: Path) -> None:
     named = dict(zip(offered["enum"], offered["markdownEnumDescriptions"], strict=True))
     assert (named["deep"], named["wide"]) == ("Deep.", "Wide.")
     for branch in ("then", "else"):
-        assert {"enum": ["both"], "markdownEnumDescriptions": ["Both."]} in schema[branch]["properties"]["losses"][
-            "anyOf"
-        ]
+        assert schema[branch]["properties"]["losses"]["anyOf"][0]["enum"][0] == "both"
