@@ -124,7 +124,9 @@ def _groups(rows: Rows, items: Items, protocol: Protocol) -> np.ndarray:
         raise UserError("there is neither a scan nor places to cut into regions", where="--split", hint="item or group")
     cell = [rows.place[:, k] * protocol.regions // rows.extent[k] for k in (0, 1)]
     regions = cell[0] * protocol.regions + cell[1]
-    return regions + rows.item * protocol.regions**2 if rows.within else regions
+    if rows.within:
+        regions = regions + rows.item * protocol.regions**2
+    return np.asarray(regions)
 
 
 def _by_group(

@@ -133,8 +133,11 @@ def _table(path: Path) -> Given:
         hint = "name two of its columns 'id' and 'label', or give one column alone"
         raise UserError(f"its columns are {named}", where=f"{path}:1", hint=hint)
     ids = [row[header.index(ID)].strip() for _, row in rows[1:]]
-    if repeated := [f"{path}:{n}" for (n, _), i in zip(rows[1:], ids, strict=True) if ids.count(i) > 1][1:2]:
-        raise UserError("an id comes a second time", where=repeated[0])
+    seen: set[str] = set()
+    for (number, _), name in zip(rows[1:], ids, strict=True):
+        if name in seen:
+            raise UserError(f"'{name}' comes a second time", where=f"{path}:{number}")
+        seen.add(name)
     return Given(_typed([row[header.index(LABEL)].strip() for _, row in rows[1:]]), str(path), tuple(ids))
 
 

@@ -91,6 +91,7 @@ def probe_run(run: Run, wanted: Wanted) -> Outcome:
         raise UserError("numbers have no classes", where="--per-class", hint="--train-share, or --task classification")
     latents = run.encode(data=wanted.data, reporter=reporter())
     assert isinstance(latents, np.ndarray)
+    _refuse_moved_pixels(run, latents.shape, targets)
     rows = rows_of(latents, targets, items, wanted.share, wanted.place_size)
     if not np.isfinite(rows.features).all():
         raise UserError("its features are not finite", where=str(run.directory))
@@ -105,7 +106,13 @@ def probe_run(run: Run, wanted: Wanted) -> Outcome:
         )
         for name, by_draw in said.items()
     }
-    return Outcome(rows, targets, items, protocol, divided, said, scored, notes)
+    return Outcome(rows, targets, items, protocol, divided, said, scored, [*targets.notes, *notes])
+
+
+def _refuse_moved_pixels(run: Run, latents: tuple[int, ...], targets: Targets) -> None:
+    if targets.of_pixels and reshapes_inputs(run) and targets.values.shape[-2:] != latents[-2:]:
+        message = "the run crops or bins its inputs: labels of stored pixels do not lie on its places"
+        raise UserError(message, where=targets.where, hint="give labels of the places, (items, rows, columns)")
 
 
 def _inputs(run: Run, rows: Rows, items: Items, wanted: Wanted) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -115,6 +122,8 @@ def _inputs(run: Run, rows: Rows, items: Items, wanted: Wanted) -> tuple[dict[st
         return inputs, []
     if rows.within and reshapes_inputs(run):
         return inputs, ["raw inputs are left out: the run crops or bins them, so that its places are not theirs"]
+    if "input" not in items.spec and (rows.within or not any(n.startswith("input_") for n in items.spec)):
+        return inputs, ["raw inputs are left out: the data have no field 'input'"]
     inputs[RAW] = raw_inputs(rows, items, wanted.place_size)
     reduced = components(inputs[RAW], min(rows.features.shape[1], MOST_COMPONENTS), wanted.protocol.seed)
     return inputs | {f"pca{reduced.shape[1]}": reduced}, []

@@ -119,7 +119,7 @@ def probe(run: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool
         found = report.document(outcome, loaded, overrides, wanted.data)
         written = report.write(outcome, found, out or loaded.directory / "probe")
     if as_json:
-        click.echo(json.dumps({**found, "files": list(map(str, written))}, indent=2))
+        click.echo(json.dumps({**found, "files": list(map(str, written))}, indent=2, allow_nan=False))
         return
     for line in (*report.table(found), "", *map(str, written)):
         click.echo(line)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,11 +87,15 @@ def write(outcome: Outcome, found: Mapping[str, Any], folder: Path) -> list[Path
         folder / "predictions.csv",
         folder / ("numbers.png" if regression else "confusion.png"),
     ]
-    texts = [json.dumps(found, indent=2) + "\n", _predictions(outcome)]
+    texts = [json.dumps(found, indent=2, allow_nan=False) + "\n", _predictions(outcome)]
     for path, text in zip(files, texts, strict=False):
-        write_atomically(path, lambda part, text=text: part.write_text(text, encoding="utf-8"))
+        write_atomically(path, partial(_put, text))
     write_atomically(files[2], lambda part: drawing.savefig(part, format="png"))
     return files
+
+
+def _put(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _predictions(outcome: Outcome) -> str:

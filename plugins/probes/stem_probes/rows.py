@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stem_probes.places import edge_of, majority, means
-from stem_probes.targets import NONE, Targets
+from stem_probes.targets import NONE, Targets, items_at_once
 from stemcore import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 RAW_VALUES = 4096
 """Most values of raw inputs in a row: images of more are averaged over blocks of pixels."""
-READ_BYTES = 64e6
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,7 @@ def raw_inputs(rows: Rows, items: Items, place_size: int | None) -> np.ndarray:
         UserError: if the places are not those of the input's pixels.
     """
     wanted, back = np.unique(rows.item, return_inverse=True)
-    bytes_each = sum(spec.size * np.dtype(spec.dtype).itemsize for spec in items.spec.values())
-    batches = items.batches(max(1, int(READ_BYTES // max(1, bytes_each))), wanted)
+    batches = items.batches(items_at_once(items), wanted)
     if rows.within:
         return np.concatenate([_of_batch(rows, at, fields, items, place_size) for at, fields in batches])
     names = [n for n in items.spec if n == "input" or n.startswith("input_")]
@@ -142,8 +140,8 @@ def _physical(fields: dict[str, np.ndarray], name: str, items: Items) -> tuple[n
 
 def _flat(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
     n, per_item = len(values), values[0].size
-    if valid is not None:
-        values = np.where(valid, values, np.nan)
+    counted = np.isfinite(values) if valid is None else np.isfinite(values) & valid
+    values = np.where(counted, values, np.nan)
     if per_item <= RAW_VALUES or values.ndim < 4:
         return values.reshape(n, -1)
     (height, width), channels = values.shape[-2:], per_item // (values.shape[-1] * values.shape[-2])

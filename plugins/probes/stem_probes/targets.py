@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NONE = -1
 """The code of no class."""
+READ_BYTES = 64e6
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Targets:
             (n, k, H, W), NaN for none.
         names: of the classes; of the numbers.
         where: the labels' source.
+        notes: what was left out.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
     where: str
+    notes: tuple[str, ...] = ()
 
     @property
     def regression(self) -> bool:
@@ -53,11 +56,17 @@ def field_labels(name: str, items: Items) -> Given:
     spec, where = items.spec.get(name), f"{FIELD}{name}"
     if spec is None:
         raise UserError(f"the data have no field '{name}'", where="--labels", hint=f"only {', '.join(items.spec)}")
-    rows = [fields[name] for _, fields in items.batches(64)]
+    rows = [fields[name] for _, fields in items.batches(items_at_once(items))]
     values = np.concatenate(rows) if rows else np.empty((0,))
     if np.dtype(spec.dtype).kind == "f" or (spec.scale, spec.offset) != (1.0, 0.0):
         values = values * spec.scale + spec.offset
     return Given(values.astype(np.int64) if values.dtype == bool else values, where, classes=spec.classes)
+
+
+def items_at_once(items: Items) -> int:
+    """How many items may be read at a time."""
+    bytes_each = sum(spec.size * np.dtype(spec.dtype).itemsize for spec in items.spec.values())
+    return max(1, int(READ_BYTES // max(1, bytes_each)))
 
 
 def targets_of(given: Given, items: Items, task: str, ignored: Sequence[str]) -> Targets:
@@ -72,24 +81,24 @@ def targets_of(given: Given, items: Items, task: str, ignored: Sequence[str]) ->
     Raises:
         UserError: if they are not of these items, or tell nothing.
     """
-    values = given.values if given.ids is None else _by_id(given, items)
+    values, notes = (given.values, ()) if given.ids is None else _by_id(given, items)
     whole = values.dtype.kind != "f" or not np.any(np.mod(values[np.isfinite(values)], 1))
     if task == "classification" or (task == "auto" and whole):
         if not whole:
             raise UserError("numbers that are not whole are no classes", where=given.where, hint="--task regression")
         codes, names = _codes(values, given, ignored)
-        return Targets(_of_items(codes, items, given.where, 0), names, given.where)
+        return Targets(_of_items(codes, items, given.where, 0), names, given.where, notes)
     if values.dtype.kind == "U":
         raise UserError("text is no number", where=given.where, hint="--task classification")
     if ignored:
         raise UserError("a regression has no labels to ignore, missing numbers are NaN", where="--ignore-label")
     numbers = _of_items(values.astype(np.float64), items, given.where, 1)
     names = given.classes if len(given.classes) == numbers.shape[1] else tuple(map(str, range(numbers.shape[1])))
-    return Targets(numbers, names, given.where)
+    return Targets(numbers, names, given.where, notes)
 
 
-def _by_id(given: Given, items: Items) -> np.ndarray:
-    """A label for each item, none for those that are not named."""
+def _by_id(given: Given, items: Items) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A label for each item, none for those that are not named; and what is said of names of no item."""
     assert given.ids is not None
     names = items.names or tuple(str(k) for k in range(len(items)))
     at = {name: k for k, name in enumerate(names)}
@@ -100,7 +109,8 @@ def _by_id(given: Given, items: Items) -> np.ndarray:
     text = given.values.dtype.kind == "U"
     out = np.full(len(items), "" if text else np.nan, dtype=given.values.dtype if text else np.float64)
     out[[i for i, _ in known]] = given.values[[k for _, k in known]]
-    return out
+    unknown = [name for name in given.ids if name not in at]
+    return out, (f"{len(unknown)} ids are not in the data, such as {unknown[0]}",) if unknown else ()
 
 
 def _codes(values: np.ndarray, given: Given, ignored: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
