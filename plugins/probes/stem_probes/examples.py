@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-import stemcore
+from stemcore import run as train
 from stemcore.testing import CommandExample
 
 RECIPE = {
@@ -28,7 +28,7 @@ RECIPE = {
 
 def probe(folder: Path) -> CommandExample:
     """Two classes of the bundled scan's patterns; labels of other items, of one class or of no file end with 2."""
-    run = str(stemcore.run(RECIPE, output=folder / "run").directory)
+    run = str(train(RECIPE, output=folder / "run").directory)
     labels, few, one = (folder / f"{name}.npy" for name in ("labels", "few", "one"))
     np.save(labels, np.arange(32 * 40).reshape(32, 40) // 640)
     np.save(few, np.zeros((32, 39), int))

@@ -79,6 +79,7 @@ def _array(path: Path) -> np.ndarray:
 
 def _dataset(path: Path, name: str | None, where: str) -> Given:
     import h5py
+    import hdf5plugin  # noqa: F401  what HDF5 is compressed with
 
     try:
         file = h5py.File(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stem_probes.places import edge_of, majority, means
-from stem_probes.targets import NONE, Targets, items_at_once
+from stem_probes.targets import NONE, Targets, items_at_once, scan_of
 from stemcore import UserError
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def rows_of(latents: np.ndarray, targets: Targets, items: Items, share: float, p
     Raises:
         UserError: if labels of pixels meet features without places, or nothing is left.
     """
-    lead = len(items.spec.scan_shape) if items.spec.scan_shape is not None else 1
-    features = latents.reshape(len(items), *latents.shape[lead:])
+    features = latents.reshape(len(items), *latents.shape[len(scan_of(items) or (1,)) :])
     if targets.of_pixels:
         rows = _of_places(features, targets, share, place_size)
     else:
@@ -70,7 +69,7 @@ def _of_items(features: np.ndarray, targets: Targets, items: Items) -> Rows:
     # Places of an item with one label are its parts: their mean stands for it.
     flat = features.mean(axis=(2, 3)) if features.ndim == 4 else features.reshape(len(features), -1)
     (at,) = np.nonzero(_labelled(targets.values, targets))
-    scan = items.spec.scan_shape
+    scan = scan_of(items)
     if scan is None or len(scan) != 2:
         return Rows(flat[at], targets.values[at], at, None, None)
     place = np.stack(np.unravel_index(at, scan), axis=1)

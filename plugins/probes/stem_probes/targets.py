@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,6 +68,12 @@ def items_at_once(items: Items) -> int:
     """How many items may be read at a time."""
     bytes_each = sum(spec.size * np.dtype(spec.dtype).itemsize for spec in items.spec.values())
     return max(1, int(READ_BYTES // max(1, bytes_each)))
+
+
+def scan_of(items: Items) -> tuple[int, ...] | None:
+    """The shape of the scan that the items fill, if they do."""
+    scan = items.spec.scan_shape
+    return tuple(scan) if scan is not None and math.prod(scan) == len(items) else None
 
 
 def targets_of(given: Given, items: Items, task: str, ignored: Sequence[str]) -> Targets:
@@ -140,8 +147,8 @@ def _name(value: int | str, given: Given) -> str:
 def _of_items(values: np.ndarray, items: Items, where: str, extra: int) -> np.ndarray:
     """(n, ...) from (n, ...), from the scan's shape, or from that of a single item; with ``extra`` axes of numbers
     behind the first, one where the labels have none."""
-    n, scan, shape = len(items), items.spec.scan_shape, values.shape
-    if scan is not None and shape[: len(scan)] == tuple(scan):
+    n, scan, shape = len(items), scan_of(items), values.shape
+    if scan is not None and shape[: len(scan)] == scan:
         values = values.reshape(n, *shape[len(scan) :])
     elif n == 1 and len(shape) in (2, 2 + extra) and shape[0] != 1:
         values = values[None]

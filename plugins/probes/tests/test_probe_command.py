@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -172,6 +173,19 @@ def test_wrong_input_is_told_in_one_line(place, capsys, options, said) -> None:
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 1
     assert captured.err.startswith(f"error: {said}")
+
+
+def test_torch_is_not_imported_for_a_mistyped_name() -> None:
+    code = "import sys; from stemcore.cli.main import execute; "
+    code += "print(execute(['probe', 'run', '--labels', 'nowhere.npy']), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
+
+
+def test_without_scikit_learn(place, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert probe("--labels scan.h5:grains") == 2
+    assert capsys.readouterr().err == "error: stem probe needs scikit-learn; pip install 'stemcore[probe]'\n"
 
 
 PLUGIN = {
@@ -346,12 +360,18 @@ def test_labels_of_pixels_need_places_that_lie_on_them(scenes, monkeypatch, tmp_
     np.save(tmp_path / "mixed.npy", np.indices((4, 50, 50)).sum(axis=0) % 2)
     with pytest.raises(UserError, match="no label is left"):
         _raising(f"model.pooling=tokens --majority 0.9 --labels {tmp_path}/mixed.npy")
+    cropped = load_run("run").recipe.document()
+    cropped["data"]["transforms"] = {"input": [{"type": "crop", "size": 40}]}
+    cropped = {key: value for key, value in cropped.items() if key != "requires"}
+    stemcore.run(cropped, output=tmp_path / "cropped")
+    with pytest.raises(UserError, match="crops or bins its inputs: labels of stored pixels do not lie on its places"):
+        _raising("model.pooling=tokens --labels field:label_map", str(tmp_path / "cropped"))
     with pytest.raises(UserError, match="places of 4 pixels do not make 47 x 47 pixels and 10 x 10"):
         _raising(f"model.pooling=tokens --place-size 4 --labels {tmp_path}/odd.npy")
 
 
-def _raising(options: str) -> None:
+def _raising(options: str, run: str = "run") -> None:
     from stem_probes.probe_command import probe as verb
 
-    with verb.make_context("stem probe", ["run", *shlex.split(options)]) as context:
+    with verb.make_context("stem probe", [run, *shlex.split(options)]) as context:
         verb.invoke(context)
