@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stemcore.assemble import logged_scalars as logged_scalars
+    from stemcore.cli.output import show_json as show_json
+    from stemcore.cli.output import show_table as show_table
     from stemcore.component.augmentation import Augmentation as Augmentation
     from stemcore.component.backend import Backend as Backend
     from stemcore.component.callback import Callback as Callback
     from stemcore.component.callback import State as State
     from stemcore.component.command import Command as Command
+    from stemcore.component.command import CommandGroup as CommandGroup
     from stemcore.component.command import reporter as reporter
     from stemcore.component.dataset import Dataset as Dataset
     from stemcore.component.fields import DataSpec as DataSpec
@@ -66,6 +69,7 @@ _HOME = {
     "Logger": "stemcore.component.logger",
     "WeightSchedule": "stemcore.component.weight_schedule",
     "Command": "stemcore.component.command",
+    "CommandGroup": "stemcore.component.command",
     "reporter": "stemcore.component.command",
     "UserError": "stemcore.errors",
     "TrainingFailed": "stemcore.errors",
@@ -77,6 +81,8 @@ _HOME = {
     "load_yaml": "stemcore.recipe.source",
     "Node": "stemcore.recipe.node",
     "logged_scalars": "stemcore.assemble",
+    "show_json": "stemcore.cli.output",
+    "show_table": "stemcore.cli.output",
     "run": "stemcore.runs",
     "load_run": "stemcore.runs",
     "Run": "stemcore.runs",

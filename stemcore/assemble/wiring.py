@@ -105,7 +105,9 @@ def supply(fields: Mapping[str, FieldSpec], outputs: Mapping[str, FieldSpec], ch
         if name in through:
             through.setdefault(target_of(name), through[name])
     all_fields.setdefault("index", FieldSpec("index", (), dtype="int64"))
-    through.update({n: chains[f.like] for n, f in outputs.items() if f.like in chains})  # type: ignore[index]
+    # What is true or false has a field's geometry, but no value that its transforms could be undone for.
+    valued = {n: f.like for n, f in outputs.items() if f.like is not None and f.dtype != "bool"}
+    through.update({n: chains[like] for n, like in valued.items() if like in chains})
     return Supply(all_fields, outputs, through)
 
 

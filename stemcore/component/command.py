@@ -18,6 +18,11 @@ class Command(click.Command):
     and exit code 2, as everywhere. Import torch inside the function: ``stem --help`` stays fast."""
 
 
+class CommandGroup(click.Group, Command):
+    """A verb with verbs of its own, ``stem lab measure``: ``@click.group(cls=CommandGroup)``, then ``@lab.command()``
+    for each. With ``invoke_without_command=True`` the group does something by itself, too."""
+
+
 QUIET = "stemcore.quiet"
 """Where the context of a verb says that ``-q`` was given."""
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from stemcore.assemble import Parts
 from stemcore.component.callback import State
@@ -160,8 +160,10 @@ def summarize(
         seen = [(h[name], int(h["epoch"])) for h in state.history if name in h and math.isfinite(h[name])]
         if seen and way is not None:
             value, epoch = (min if way == "min" else max)(seen, key=lambda pair: pair[0])
-            best[name] = {"value": value, "epoch": epoch}
+            best[name] = {"value": value, "epoch": epoch, "direction": way}
     summary = {
+        "name": parts.recipe.name,
+        "monitor": parts.recipe.trainer.checkpoint.monitor,
         "status": status,
         "reason": reason,
         "epochs": state.epoch,
@@ -190,14 +192,25 @@ def remembering() -> Iterator[MemoryHandler]:
 
 @contextmanager
 def logging_to(directory: Path, earlier: MemoryHandler) -> Iterator[None]:
-    """Appends what is logged, and what was ``earlier``, to ``log.txt`` of a run directory."""
+    """Appends what is logged, and what was ``earlier``, to ``log.txt`` of a run directory; it is locked meanwhile."""
     handler = logging.FileHandler(directory / LOG, encoding="utf-8")
+    assert handler.stream is not None, "it is opened at once"
+    _lock(handler.stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     earlier.setTarget(handler)
     earlier.flush()
     logging.getLogger("stemcore").removeHandler(earlier)
     with _heard_by(handler):
         yield
+
+
+def _lock(file: TextIO) -> None:
+    """Locks a file until it is closed, which the end of a process does however it ends: whoever finds the log locked
+    knows that the run is being trained. Some systems and network disks have no such locks."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 @contextmanager

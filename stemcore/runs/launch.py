@@ -250,8 +250,8 @@ def _follow(trainer: Trainer, parts: Parts, directory: Path, resume: dict[str, A
 
 def _close(trainer: Trainer, directory: Path, parts: Parts, status: str, reason: str | None) -> None:
     log.info("%s%s", status, f": {reason}" if reason else "")
-    for logger in trainer.loggers:
-        logger.finish(status)
     files.summarize(
         directory, parts, trainer.state, status=status, seconds=trainer.seconds, items=trainer.items, reason=reason
     )
+    for logger in trainer.loggers:  # after the summary, which some of them record
+        logger.finish(status)

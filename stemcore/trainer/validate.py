@@ -18,6 +18,7 @@ from stemcore.data.source import Source
 from stemcore.data.tensors import Batch
 from stemcore.progress import Reporter
 from stemcore.trainer.feed import loader_of
+from stemcore.trainer.interrupt import heeding
 from stemcore.trainer.meters import Meter
 from stemcore.trainer.passes import Passes
 
@@ -39,6 +40,16 @@ def evaluation(model: torch.nn.Module, seed: int) -> Iterator[None]:
 def stored_batches(parts: Parts, source: Source, fabric: Fabric, limit: int | None = None) -> Iterator[Batch]:
     """The batches of a source in storage order, on the device; this process's share of them."""
     return loader_of(parts, fabric).ordered(source, parts.recipe.data.evaluation_batch_size, limit)
+
+
+def heeded_batches(parts: Parts, source: Source, fabric: Fabric) -> Iterator[Batch]:
+    """:func:`stored_batches`, up to the next SIGINT or SIGTERM.
+
+    Raises:
+        KeyboardInterrupt: after either.
+    """
+    size = parts.recipe.data.evaluation_batch_size
+    return heeding(lambda stop: loader_of(parts, fabric, stop).ordered(source, size))
 
 
 def validate(

@@ -57,6 +57,23 @@ def test_names_are_taken_from_batch_and_outputs_in_the_space_wanted(supplied: Su
     assert wires.arguments(tensors, {})["prediction"].tolist() == [[6.0], [6.0]]
 
 
+def test_what_was_hidden_stays_true_or_false_in_every_space() -> None:
+    def update(prediction: Tensor, hidden: Tensor) -> None: ...
+
+    outputs = {
+        "prediction": FieldSpec("prediction", (1, 4, 4), like="input"),
+        "hidden": FieldSpec("hidden", (1, 4, 4), "bool", like="input"),
+    }
+    supplied = supply({"input": INPUT}, outputs, {"input": Chain(INPUT, [("double", Double)])})
+    wires, problems = wired(supplied, update, space="physical")
+    assert not problems
+    hidden = torch.tensor([[True, False]])
+    tensors = Tensors({}, {"prediction": torch.full((1, 2), 6.0), "hidden": hidden}, supplied.chains)
+    given = wires.arguments(tensors, {})
+    assert given["hidden"] is hidden
+    assert given["prediction"].tolist() == [[3.0, 3.0]]
+
+
 def test_inputs_rename_and_ask_for_a_space(supplied: Supply) -> None:
     def forward(a: Tensor, b: Tensor) -> None: ...
 

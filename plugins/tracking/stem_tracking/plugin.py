@@ -8,16 +8,19 @@ from stemcore import hookimpl
 @hookimpl
 def stem_loggers() -> dict[str, str]:
     """Records outside the run directory."""
-    return {}
+    return {"mlflow": "stem_tracking.mlflow_logger:MlflowLogger"}
 
 
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs about many runs."""
-    return {}
+    return {"runs": "stem_tracking.command:runs"}
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "command/runs": "stem_tracking.examples:runs",
+        "logger/mlflow": "stem_tracking.examples:mlflow",
+    }

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
@@ -48,6 +48,13 @@ def _call(subject: Subject, arguments: Sequence[str]) -> _Said:
     return _Said(code, out.getvalue(), err.getvalue())
 
 
+def _verbs(verb: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A verb and, of a group, those below it, each with what is typed for it."""
+    yield path, verb
+    for name, below in verb.commands.items() if isinstance(verb, click.Group) else ():
+        yield from _verbs(below, (*path, name))
+
+
 @promise("command", once=True)
 def check_name_is_free(subject: Subject) -> None:
     """Its name is none of the core's verbs, which no plugin can replace: one that tries is left out."""
@@ -58,16 +65,19 @@ def check_name_is_free(subject: Subject) -> None:
 def check_help(subject: Subject) -> None:
     """``--help`` works, its first line says what the verb does, and every option has its line: it is all that most
     users read."""
-    said = _call(subject, ["--help"])
-    ensure(said.code == 0 and "Usage:" in said.out, f"--help ended with {said.code} and printed {said.out[:80]!r}")
-    silent = [p.opts[0] for p in subject.target.params if isinstance(p, click.Option) and not p.help]
-    ensure(not silent, f"no help is given for {', '.join(silent)}")
+    for path, verb in _verbs(subject.target):
+        said = _call(subject, [*path, "--help"])
+        typed = " ".join([*path, "--help"])
+        ensure(said.code == 0 and "Usage:" in said.out, f"{typed} ended with {said.code} and printed {said.out[:80]!r}")
+        silent = [p.opts[0] for p in verb.params if isinstance(p, click.Option) and not p.help]
+        ensure(not silent, f"no help is given for {' '.join([*path, ', '.join(silent)])}")
 
 
 @promise("command", once=True)
 def check_options(subject: Subject) -> None:
     """It leaves the options that every verb has to the core."""
-    taken = [name for p in subject.target.params for name in p.opts if name in OPTIONS_OF_EVERY_VERB]
+    options = [name for _, verb in _verbs(subject.target) for p in verb.params for name in p.opts]
+    taken = [name for name in dict.fromkeys(options) if name in OPTIONS_OF_EVERY_VERB]
     ensure(not taken, f"it takes {', '.join(taken)}, which every verb has")
 
 
@@ -87,8 +97,10 @@ def check_imports_without_torch(subject: Subject) -> None:
 @promise("command")
 def check_unknown_option(subject: Subject) -> None:
     """An option that it does not have ends with exit code 2: whoever scripts it must hear of a misspelling."""
-    said = _call(subject, ["--no-such-option-as-this"])
-    ensure(said.code == 2, f"'--no-such-option-as-this' ended with {said.code}")
+    for path, _ in _verbs(subject.target):
+        arguments = [*path, "--no-such-option-as-this"]
+        said = _call(subject, arguments)
+        ensure(said.code == 2, f"'{' '.join(arguments)}' ended with {said.code}")
 
 
 @promise("command")
