@@ -32,9 +32,8 @@ def cubes(tmp_path: Path) -> tuple[Path, list[np.ndarray], list[np.ndarray]]:
         values.append(write_cube(tmp_path / f"{k}.h5", start=k))
         pictures.append(rng.integers(0, 256, (3, HEIGHT, WIDTH), np.uint8))
         Image.fromarray(np.ascontiguousarray(np.moveaxis(pictures[-1], 0, -1))).save(tmp_path / f"{k}.png")
-        rows.append(
-            f"eye {k},{['10', '9', '', '10'][k]},{k}.h5,{k}.png,{'AAB'[k] if k < 3 else ''},{'train' if k else 'val'}"
-        )
+        label, patient = ["10", "9", "", "10"][k], ["A", "A", "B", ""][k]
+        rows.append(f"eye {k},{label},{k}.h5,{k}.png,{patient},{'train' if k else 'val'}")
     path = tmp_path / "cubes.csv"
     path.write_text("\n".join(rows), encoding="utf-8")
     return path, values, pictures

@@ -57,8 +57,8 @@ def test_regions_share_no_pixel_and_keep_their_distance(gap: int, shift: bool) -
 
 def test_what_is_too_small_is_refused() -> None:
     with pytest.raises(
-        UserError, match="the scene of 7 pixels along its width has no tile of 8; choose smaller tiles$"
+        UserError, match=r"the scene of 7 pixels along its width has no tile of 8; choose smaller tiles$"
     ):
         Tiling((4, 8), (4, 8)).of(20, 7)
-    with pytest.raises(UserError, match="a region of 3 pixels along its height .* fewer regions or a smaller gap"):
+    with pytest.raises(UserError, match=r"a region of 3 pixels along its height .* fewer regions or a smaller gap"):
         Tiling((4, 4), (4, 4), regions=(2, 1), gap=4).of(10, 20)
