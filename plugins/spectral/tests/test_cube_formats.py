@@ -124,6 +124,7 @@ def test_geotiff_in_each_layout(
         planarconfig={"planar": "separate", "interleaved": "contig", "pages": None}[layout],
         compression=compression,
         tile=tile,
+        rowsperstrip=None if tile else 7,
         byteorder=">",
         metadata=None if layout != "pages" else {"axes": "QYX"},
         extratags=[
@@ -140,6 +141,9 @@ def test_geotiff_in_each_layout(
         expected = counts[:, row : row + 12, column : column + 12]
         same(found["input"][item], np.where(expected == 7, np.uint16(0), expected))
         assert np.array_equal(found["mask"][item], expected != 7)
+    for bands in ([0, 4, 8], [12, 3, 0]):
+        window = read_all(path, tile=(5, 3), stride=(9, 14), edges="drop", bands=bands, no_data=1e9)["input"]
+        same(window[3], counts[bands, 9:14, 14:17])
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
