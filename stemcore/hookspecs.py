@@ -98,6 +98,12 @@ def stem_recipes() -> Names:  # type: ignore[empty-body]
 
 
 @hookspec
+def stem_options() -> Names:  # type: ignore[empty-body]
+    """Sections of recipes under a name, shipped as package files: ``{"model/mae_large": "package:folder/file.yaml"}``
+    for ``model=mae_large``."""
+
+
+@hookspec
 def stem_defaults() -> Mapping[str, Any]:  # type: ignore[empty-body]
     """Top-level recipe keys used where a recipe leaves them out, such as ``{"optimizer": {"type": ...}}``."""
 

@@ -23,10 +23,16 @@ APPLIED = ("model.", "data.eval_batch_size=")
 
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """The names of shipped recipes."""
-    from stemcore.cli.recipes import recipe_summary
+    from stemcore.plugins.shipped import summary_of
 
     entries = [entry for entry in installed().of_kind("recipe") if entry.name.startswith(incomplete)]
-    return [CompletionItem(entry.name, help=recipe_summary(entry)) for entry in entries]
+    return [CompletionItem(entry.name, help=summary_of(entry)) for entry in entries]
+
+
+def option_sections(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """The sections of recipes that there are options for."""
+    sections = dict.fromkeys(entry.name.partition("/")[0] for entry in installed().of_kind("option"))
+    return [CompletionItem(section) for section in sections if section.startswith(incomplete)]
 
 
 def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:

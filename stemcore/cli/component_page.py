@@ -15,11 +15,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, to_jsonable_python
 
 from stemcore.cli.output import show, show_table
-from stemcore.cli.recipes import recipe_summary
-from stemcore.component.kinds import KINDS
+from stemcore.component.kinds import FILES, KINDS
 from stemcore.hookspecs import PROJECT
 from stemcore.plugins.catalogue import Catalogue, Entry
 from stemcore.plugins.deprecation import is_deprecated
+from stemcore.plugins.shipped import shipped_text, summary_of
 from stemcore.recipe.type_words import type_in_words
 
 
@@ -47,8 +47,9 @@ def document(known: Catalogue, entry: Entry) -> dict[str, Any]:
         "about": "",
         "parameters": [],
     }
-    if entry.kind == "recipe":
-        return {**base, "about": recipe_summary(entry)}
+    if entry.kind in FILES:
+        text = {"text": shipped_text(entry)} if entry.kind == "option" else {}
+        return {**base, "about": summary_of(entry), **text}
     target = known.load(entry)
     if entry.kind == "command":
         return {**base, "about": inspect.cleandoc(getattr(target, "help", None) or "")}
@@ -80,7 +81,9 @@ def page(described: Mapping[str, Any]) -> None:
     if described["distribution"] != PROJECT:  # what comes with the core is always written for its API
         show(f"plugin API: {described['api_version'] or 'not declared'}")
     show(f"import: {described['target']}")
-    if described["kind"] in ("recipe", "command"):
+    if described["kind"] == "option":
+        show(f"\n{described['text'].rstrip()}")
+    if described["kind"] in ("command", *FILES):
         return
     show(f"given by the core: {', '.join(described['given']) or 'nothing'}")
     if not described["parameters"]:

@@ -9,8 +9,11 @@ from typing import Any
 
 from stemcore.errors import UserError
 from stemcore.plugins import Entry, catalogue
-from stemcore.recipe.extends import merge, read_tree
+from stemcore.plugins.shipped import summary_of
+from stemcore.recipe.elements import element, type_of
+from stemcore.recipe.extends import read_tree
 from stemcore.recipe.node import Node, Place, from_plain
+from stemcore.recipe.options import options_of
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.schema import ABOUT
 from stemcore.recipe.schema_slots import component, core_keys, properties
@@ -40,7 +43,8 @@ class OverrideKeys:
         defaults = {key: from_plain(value, "", []) for key, value in catalogue().defaults.items()}
         self.tree = Node({**defaults, **tree.value}, "")
         with suppress(UserError):
-            self.tree = merge(self.tree, read_overrides([text for text in overrides if "=" in text], []), [])
+            given = read_overrides([text for text in overrides if "=" in text], [])
+            self.tree = given.laid_over(self.tree, [])
 
     def continued(self, key: str) -> Iterator[Offer]:
         """The ways to go on from the beginning of a key: ``trainer.`` where keys follow, ``seed=`` where a value
@@ -64,6 +68,8 @@ class OverrideKeys:
                 said["auto"] = "what fits this machine best"
         if self._kind(place) and (place[-1] in _NULLABLE or (len(place) == 2 and place[0] in KEYED)):
             said["null"] = "none"
+        if len(place) == 1 and place[0] in SECTIONS:
+            said.update((name, summary_of(entry)) for name, entry in options_of(str(place[0])).items())
         if "default" in node and not isinstance(node["default"], (dict, list)):
             said[_text(node["default"])] = "default"
         present = self._at(place)
@@ -74,6 +80,8 @@ class OverrideKeys:
     def takes_path(self, key: str) -> bool:
         """Whether the value is the name of a file."""
         place = _place(key)
+        if len(place) == 1 and place[0] in SECTIONS:  # an option of one's own
+            return True
         return _is_path(self._below(place[:-1]).get(str(place[-1]), {}))
 
     def _below(self, place: Place) -> dict[str, Json]:
@@ -101,14 +109,16 @@ class OverrideKeys:
         node = self._at(place)
         value: Any = node.value if node is not None else None
         if isinstance(value, list):
-            return {str(i): {"description": _type_of(item)} for i, item in enumerate(value)}
+            types = [type_of(item) for item in value]
+            # By its type where it is the only one of it, which is told apart best.
+            return {t if t and types.count(t) == 1 else str(i): {"description": t} for i, t in enumerate(types)}
         of_recipe = {"description": "in the recipe"}
         return dict.fromkeys(value, of_recipe) if isinstance(value, dict) else {}
 
     def _of_component(self, kind: str, place: Place) -> dict[str, Json]:
         of_type: dict[str, Json] = {"type": {"description": f"the {kind}"}}
         node = self._at(place)
-        name = (_type_of(node) if node is not None else "") or str(place[-1])
+        name = (type_of(node) if node is not None else "") or str(place[-1])
         try:
             known = component(catalogue().find(kind, name))["properties"]
         except UserError:
@@ -117,12 +127,13 @@ class OverrideKeys:
 
     def _marks(self, place: Place, node: Json) -> Iterator[str]:
         kind, here = self._kind(place), self._at(place)
+        options = len(place) == 1 and options_of(str(place[0]))
         present: Any = here.value if here is not None else None
         if kind:
             optional = place[-1] in _OPTIONAL
             if (isinstance(present, (dict, str)) or not optional) and kind != "backend":
                 yield "."
-            if optional:
+            if optional or options:
                 yield "="
         elif kind_at((*place, "*")) and place[0] not in KEYED:  # a list of components
             if present:
@@ -130,6 +141,8 @@ class OverrideKeys:
             yield "="
         elif (place[0] in SECTIONS and len(place) == 1) or place == ("data", "transforms") or "properties" in node:
             yield "."
+            if options:
+                yield "="
         else:
             yield "="
 
@@ -142,7 +155,10 @@ class OverrideKeys:
 
     def _at(self, place: Place) -> Node | None:
         node: Node | None = self.tree
-        for key in place:
+        for i, key in enumerate(place):
+            if node is not None and isinstance(node.value, list):
+                with suppress(UserError):
+                    key = element(node, str(key), place[:i])
             node = node.get(key) if node is not None else None
         return node
 
@@ -160,12 +176,6 @@ def _named(kind: str) -> list[tuple[str, Entry]]:
 
 def _origin(entry: Entry) -> str:
     return f"{entry.distribution} {entry.version}".strip()
-
-
-def _type_of(node: Node) -> str:
-    """The type of a component that is written down, empty where it is not."""
-    named = node.value.get("type") if isinstance(node.value, dict) else node
-    return named.value if named is not None and isinstance(named.value, str) else ""
 
 
 def _listed(node: Json) -> list[str]:

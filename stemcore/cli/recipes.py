@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import click
 
-from stemcore.cli.completion import recipe_names
+from stemcore.cli.completion import option_sections, recipe_names
 from stemcore.cli.output import installed, show, show_table
-from stemcore.errors import UserError
-from stemcore.plugins.catalogue import Entry
-from stemcore.plugins.discovery import cause_of
+from stemcore.errors import UserError, close_match
+from stemcore.plugins.shipped import shipped_text, summary_of
 
 
 @click.group(invoke_without_command=True)
@@ -32,7 +30,7 @@ def list_recipes() -> None:
 @click.argument("name", shell_complete=recipe_names)
 def show_recipe(name: str) -> None:
     """Print the recipe NAME."""
-    show(recipe_text(installed().find("recipe", name)).rstrip("\n"))
+    show(shipped_text(installed().find("recipe", name)).rstrip("\n"))
 
 
 @recipes.command("copy")
@@ -40,7 +38,7 @@ def show_recipe(name: str) -> None:
 def copy_recipe(name: str) -> None:
     """Write the recipe NAME to NAME.yaml in the current folder, to be edited; no file is replaced."""
     entry = installed().find("recipe", name)
-    text = recipe_text(entry)
+    text = shipped_text(entry)
     target = Path(f"{entry.name}.yaml")
     try:
         with target.open("x", encoding="utf-8") as file:
@@ -50,29 +48,19 @@ def copy_recipe(name: str) -> None:
     show(str(target))
 
 
-def recipe_text(entry: Entry) -> str:
-    """The YAML of a shipped recipe.
-
-    Raises:
-        UserError: if it cannot be read; the message names the plugin and the cause.
-    """
-    package, _, path = entry.target.partition(":")
-    try:
-        return files(package).joinpath(path).read_text(encoding="utf-8")
-    except Exception as error:
-        who = f"recipe '{entry.name}' of plugin '{entry.plugin}' ({entry.distribution})"
-        raise UserError(f"{who} cannot be read from {entry.target}: {cause_of(error)}") from error
-
-
-def recipe_summary(entry: Entry) -> str:
-    """The first comment line of a shipped recipe, or why it cannot be read."""
-    try:
-        lines = recipe_text(entry).splitlines()
-    except UserError as error:
-        return f"({error})"
-    return next((line.lstrip("# ").rstrip() for line in lines if line.startswith("#")), "")
+@recipes.command("options")
+@click.argument("section", required=False, shell_complete=option_sections)
+def list_options(section: str | None) -> None:
+    """List the options that can stand for a whole SECTION of a recipe, as in model=NAME, or those of all sections."""
+    entries = installed().of_kind("option")
+    sections = sorted({entry.name.partition("/")[0] for entry in entries})
+    if section is not None and section not in sections:
+        raise UserError(f"there are no options for '{section}'", hint=close_match(section, sections))
+    wanted = [entry for entry in entries if section in (None, entry.name.partition("/")[0])]
+    rows = [(entry.name.replace("/", "="), entry.plugin, summary_of(entry)) for entry in wanted]
+    show_table(("option", "plugin", "about"), rows)
 
 
 def _list() -> None:
-    rows = [(entry.name, entry.plugin, recipe_summary(entry)) for entry in installed().of_kind("recipe")]
+    rows = [(entry.name, entry.plugin, summary_of(entry)) for entry in installed().of_kind("recipe")]
     show_table(("recipe", "plugin", "about"), rows)

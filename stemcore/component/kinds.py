@@ -22,6 +22,9 @@ class Kind:
     base: str = ""
 
 
+FILES = ("recipe", "option")
+"""The kinds that are YAML files of a package, rather than classes."""
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -41,5 +44,6 @@ KINDS: dict[str, Kind] = {
         Kind("figure", "stem_figures", (), "Figure"),
         Kind("command", "stem_commands", (), "Command"),
         Kind("recipe", "stem_recipes"),
+        Kind("option", "stem_options"),
     )
 }

@@ -50,11 +50,11 @@ class Catalogue:
         for plugin in discovery.plugins:
             for kind in KINDS.values():
                 for name, target in plugin.offers.get(kind.hook, {}).items():
-                    if _is_name(name) and isinstance(target, str) and all(target.partition(":")):
+                    if _is_name(name, kind.name) and isinstance(target, str) and all(target.partition(":")):
                         who = (plugin.name, plugin.distribution, plugin.version)
                         self.entries.append(Entry(kind.name, name, *who, target))
                     else:
-                        cause = f"hook {kind.hook}: {name!r} -> {target!r} is not a name and 'package.module:Class'"
+                        cause = f"hook {kind.hook}: {name!r} -> {target!r} is not {_form(kind.name)}"
                         self.troubles.append(plugin.trouble(cause))
         self.default_of: dict[str, str] = {}
         self.defaults = self._defaults()
@@ -151,9 +151,18 @@ class Catalogue:
         return self._schemas[entry]
 
 
-def _is_name(name: object) -> bool:
-    """Whether a component may be called so: no slash, which qualifies names, and nothing that YAML would split."""
-    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) is not None
+def _is_name(name: object, kind: str) -> bool:
+    """Whether a component may be called so: no slash, which qualifies names, and nothing that YAML would split. The
+    name of an option begins with its section and a slash."""
+    word = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+    pattern = f"[a-z]+/{word}" if kind == "option" else word
+    return isinstance(name, str) and re.fullmatch(pattern, name) is not None
+
+
+def _form(kind: str) -> str:
+    if kind == "option":
+        return "'section/name' and 'package:folder/file.yaml'"
+    return "a name and 'package.module:Class'"
 
 
 @lru_cache(maxsize=1)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from stemcore.errors import Problem, UserError, close_match
-from stemcore.plugins import Entry, catalogue
+from stemcore.plugins import catalogue
 from stemcore.plugins.signature import CORE_KEYS
-from stemcore.recipe.node import Node, Place, dotted, from_plain
+from stemcore.recipe.elements import element
+from stemcore.recipe.files import SUFFIXES, read_file, shipped_path
+from stemcore.recipe.node import Node, Place, from_plain
+from stemcore.recipe.options import with_options
 from stemcore.recipe.requires import KEY, merged, unmet
-from stemcore.recipe.slots import KEYED, is_groups, kind_at
-from stemcore.recipe.source import read_yaml
-
-_SUFFIXES = (".yaml", ".yml")
+from stemcore.recipe.slots import KEYED, SECTIONS, is_groups, kind_at
 
 
 @dataclass(frozen=True)
@@ -25,25 +24,6 @@ class Origin:
 
     label: str
     path: Path
-
-
-def shipped_path(entry: Entry) -> Path:
-    """The file of a shipped recipe, found without importing its package.
-
-    Raises:
-        UserError: if the package has no such file.
-    """
-    package, _, file = entry.target.partition(":")
-    try:
-        spec = find_spec(package)
-        folders = spec.submodule_search_locations if spec else None
-    except (ImportError, ValueError):
-        folders = None
-    for folder in folders or ():
-        if (Path(folder) / file).is_file():
-            return Path(folder) / file
-    who = f"recipe '{entry.name}' of plugin '{entry.plugin}' ({entry.distribution})"
-    raise UserError(f"{who} is not where it should be: no package '{package}' with a file {file}")
 
 
 def locate(source: str | Path, folder: Path, where: str = "") -> Origin:
@@ -62,7 +42,7 @@ def locate(source: str | Path, folder: Path, where: str = "") -> Origin:
         return Origin(text, path)
     if path.is_dir():
         raise UserError(f"'{text}' is a folder, not a recipe", where=where, hint="name the YAML file in it")
-    is_file_name = Path(text).name != text or text.endswith(_SUFFIXES)
+    is_file_name = Path(text).name != text or text.endswith(SUFFIXES)
     hint = f"looked in {path.parent}" if is_file_name else f"shipped recipes: {close_match(text, shipped)}"
     raise UserError(f"there is no recipe '{text}'", where=where, hint=hint)
 
@@ -81,14 +61,7 @@ def read_tree(source: str | Path | Mapping[str, Any], problems: list[Problem]) -
 
 
 def _read(origin: Origin, stack: tuple[Path, ...], problems: list[Problem]) -> Node:
-    try:
-        text = origin.path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError("it is not UTF-8 text", where=f"{origin.label}:{line}") from error
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=origin.label) from error
-    root = read_yaml(text, origin.label, problems)
+    root = read_file(origin.path, origin.label, problems)
     if not isinstance(root.value, dict):
         what = "empty" if root.value is None else "not a mapping of keys"
         raise UserError(f"the recipe is {what}", where=root.where, hint="it begins with 'stem: 1'")
@@ -100,6 +73,10 @@ def _extended(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[
     extends = own.pop("extends", None)
     below = Node({}, root.where)
     fatal: list[Problem] = []
+    try:
+        own = with_options(Node(own, root.where), folder, problems).value
+    except UserError as error:
+        fatal += error.problems
     for parent in _parents(extends, problems):
         try:
             origin = locate(parent.value, folder, parent.where)
@@ -130,8 +107,8 @@ def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *,
     """``over`` laid on ``base``: mappings merge key by key, all else replaces, null removes.
 
     ``requires`` lists what either requires. A component whose ``type`` changes loses the keys of the old type and keeps
-    the core's (``weight``, ``inputs``, ``every_*``). A mapping whose keys are all numbers, laid on a list, changes the
-    list's elements.
+    the core's (``weight``, ``inputs``, ``every_*``). A mapping laid on a list changes the list's elements: its keys are
+    their places, or, where they are components, the types of those whose type no other has.
 
     Args:
         base: the tree below.
@@ -142,6 +119,8 @@ def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *,
     """
     if over.value is None:
         return Node(None, over.where, removes=True)
+    if over.replaces:
+        return over
     if place == (KEY,) and isinstance(base.value, list) and isinstance(over.value, list):
         return merged(base, over)
     if kind_at(place) and not (isinstance(base.value, str) and isinstance(over.value, str)):
@@ -149,7 +128,9 @@ def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *,
     if isinstance(base.value, list) and isinstance(over.value, dict) and over.value:
         return _elements(base, over, problems, place, typed)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
-        return over
+        # Text for a section is an option that there is not: what is laid over it must not hide that.
+        misspelt = len(place) == 1 and place[0] in SECTIONS and isinstance(base.value, str)
+        return base if misspelt and isinstance(over.value, dict) else over
     kept = dict(base.value)
     if typed and place == ("optimizer",) and base.value and over.value and is_groups(base) != is_groups(over):
         if "type" in over.value or "type" in base.value:
@@ -158,7 +139,7 @@ def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *,
         kept = _without_old_type(base, over, place)
     for key, child in over.value.items():
         kept[key] = merge(kept[key], child, problems, (*place, key), typed=typed) if key in kept else child
-    return Node(kept, over.where if not base.value else base.where)
+    return Node(kept, over.where if not base.value else base.where, replaces=base.replaces)
 
 
 def _spelt_out(node: Node) -> Node:
@@ -181,9 +162,10 @@ def _without_old_type(base: Node, over: Node, place: Place) -> dict[str, Node]:
 def _elements(base: Node, over: Node, problems: list[Problem], place: Place, typed: bool) -> Node:
     items = list(base.value)
     for key, child in over.value.items():
-        if key.isdecimal() and int(key) < len(items):
-            items[int(key)] = merge(items[int(key)], child, problems, (*place, int(key)), typed=typed)
+        try:
+            i = element(base, key, place)
+        except UserError as error:
+            problems += (Problem(p.message, child.where, p.hint) for p in error.problems)
             continue
-        hint = f"it is a list of {len(items)}, counted from 0"
-        problems.append(Problem(f"{dotted(place)} has no element '{key}'", child.where, hint))
+        items[i] = merge(items[i], child, problems, (*place, i), typed=typed)
     return Node(items, base.where)

@@ -11,6 +11,7 @@ from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import catalogue
 from stemcore.plugins.signature import CORE_KEYS, problems_of
 from stemcore.recipe.node import Node, Place, dotted
+from stemcore.recipe.options import hint_for, hint_instead
 from stemcore.recipe.parts import Component
 from stemcore.recipe.sections import Section
 from stemcore.recipe.slots import KEYED
@@ -66,8 +67,11 @@ class Inspection:
         value = self.root.nearest(place).value
         if isinstance(value, dict):
             return value
-        self.report(place, f"{dotted(place)} should be a mapping of keys")
+        self.report(place, f"{dotted(place)} should be a mapping of keys", self._instead(place, value))
         return {}
+
+    def _instead(self, place: Place, value: Any) -> str:
+        return hint_instead(str(place[0]), value) if len(place) == 1 and isinstance(value, str) else ""
 
     def plain_children(self, place: Place, names: Iterable[str] | None = None) -> dict[str, Any]:
         """The values of a mapping that are not null, those of ``names`` alone where that is given."""
@@ -102,6 +106,8 @@ class Inspection:
         except UserError as error:
             for problem in error.problems:
                 hint = problem.hint
+                if len(place) == 1 and problem.message.startswith("unknown"):
+                    hint = hint_for(str(place[0]), type_node.value, catalogue().names(kind), hint)
                 if self.lacking and problem.message.startswith("unknown"):
                     hint = f"it may come with {' or '.join(self.lacking)}"
                 self.problems.append(Problem(f"{dotted(place)}: {problem.message}", type_node.where, hint))
@@ -137,7 +143,7 @@ class Inspection:
             return []
         items = self.root.nearest(place).value
         if not isinstance(items, list):
-            self.report(place, f"{dotted(place)} should be a list")
+            self.report(place, f"{dotted(place)} should be a list", self._instead(place, items))
             return []
         found = (self.component(kind, (*place, i)) for i in range(len(items)))
         return [component for component in found if component is not None]

@@ -10,8 +10,9 @@ from stemcore.errors import Problem, UserError
 from stemcore.plugins import catalogue
 from stemcore.plugins.deprecation import announce
 from stemcore.recipe.document import Recipe
-from stemcore.recipe.extends import merge, read_tree
+from stemcore.recipe.extends import read_tree
 from stemcore.recipe.node import Node, from_plain
+from stemcore.recipe.options import with_options
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.requires import KEY, unmet
 from stemcore.recipe.resolve import resolve
@@ -58,7 +59,7 @@ def read_recipe(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     changes = read_overrides(overrides, problems)
     try:
         tree, name = read_tree(source, problems)
-        tree = merge(_with_defaults(tree, problems), changes, problems)
+        tree = changes.laid_over(_with_defaults(tree, problems), problems)
     except UserError as error:
         raise UserError(*dict.fromkeys([*problems, *error.problems])) from error
     needs: list[Problem] = []
@@ -72,4 +73,4 @@ def _with_defaults(tree: Node, problems: list[Problem]) -> Node:
         key: from_plain(value, f"default of plugin '{catalogue().default_of[key]}'", problems, (key,))
         for key, value in catalogue().defaults.items()
     }
-    return Node({**defaults, **tree.value}, tree.where)
+    return Node({**with_options(Node(defaults, ""), Path.cwd(), problems).value, **tree.value}, tree.where)

@@ -20,11 +20,13 @@ class Node:
         value: a scalar, a ``dict[str, Node]`` or a ``list[Node]``.
         where: ``file:line`` of its key, or the command-line argument that set it.
         removes: a null that took the place of a value inherited from another recipe.
+        replaces: a mapping that takes the place of an inherited one, rather than being laid over it.
     """
 
     value: Any
     where: str
     removes: bool = False
+    replaces: bool = False
 
     def plain(self) -> Any:
         """The value without places."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,19 @@ def resolve(root: Node, default_name: str, problems: list[Problem], lacking: Seq
     return recipe
 
 
+def section_problems(section: str, node: Node) -> list[Problem]:
+    """What is wrong with a section by itself, but for what of the data must still be given.
+
+    Args:
+        section: its key.
+        node: what it holds.
+    """
+    work = _Resolver(Node({section: node}, node.where), [])
+    work.part(section)
+    missing = r"data\.train(\.\w+)* is required"
+    return [problem for problem in dict.fromkeys(work.problems) if not re.fullmatch(missing, problem.message)]
+
+
 class _Resolver(Inspection):
     def recipe(self, default_name: str) -> Recipe | None:
         """The recipe, or null where a part of it is wrong (which is reported)."""
@@ -53,29 +67,14 @@ class _Resolver(Inspection):
         for key in _REQUIRED:
             if not self.given((key,)):
                 self.report((key,), f"{key} is required")
-        if self.given(("losses",)) and all(node.value is None for node in self.children(("losses",)).values()):
+        losses = self.root.nearest(("losses",)).value
+        if self.given(("losses",)) and isinstance(losses, dict) and all(node.value is None for node in losses.values()):
             self.report(("losses",), "losses: at least one is required")
         header = {"name": default_name, **self.plain_children((), Header.model_fields)}
-        parts = {
-            "header": self.section(Header, (), header),
-            "data": self.data(),
-            "model": self.component("model", ("model",)) if self.given(("model",)) else None,
-            "trainer": self.section(TrainerConfig, ("trainer",), self.plain_children(("trainer",))),
-        }
-        optional = {
-            "losses": self.losses(),
-            "metrics": self.metrics(),
-            "optimizer": self.optimizers(),
-            "scheduler": self.component("scheduler", ("scheduler",)) if self.given(("scheduler",)) else None,
-            "backend": self.backend(),
-            "loggers": self.listed("logger", ("loggers",)),
-            "figures": self.figures(),
-            "callbacks": {key: callback for key, callback in self.keyed("callbacks") if callback is not None},
-        }
-        if self.problems or any(part is None for part in parts.values()):
+        start = self.section(Header, (), header)
+        parts = {name: self.part(name) for name in SECTIONS}
+        if self.problems or start is None or any(parts[name] is None for name in ("data", "model", "trainer")):
             return None
-        start: Any = parts.pop("header")
-        whole: dict[str, Any] = {**parts, **optional}
         return Recipe(
             stem=start.stem,
             name=start.name,
@@ -83,13 +82,32 @@ class _Resolver(Inspection):
             requires=recorded(self.root.get(KEY), (component.entry for _, component in self.components)),
             tree=self.root,
             deprecations=tuple(deprecations(self.root, self.components)),
-            **whole,
+            **parts,
         )
+
+    def part(self, name: str) -> Any:
+        """A section, as far as it is right."""
+        readers: dict[str, Callable[[], Any]] = {
+            "data": self.data,
+            "losses": self.losses,
+            "metrics": self.metrics,
+            "optimizer": self.optimizers,
+            "trainer": lambda: self.section(TrainerConfig, ("trainer",), self.plain_children(("trainer",))),
+            "backend": self.backend,
+            "loggers": lambda: self.listed("logger", ("loggers",)),
+            "figures": self.figures,
+            "callbacks": lambda: {key: found for key, found in self.keyed("callbacks") if found is not None},
+        }
+        if name in readers:
+            return readers[name]()
+        return self.component(name, (name,)) if self.given((name,)) else None
 
     def data(self) -> DataConfig | None:
         if not self.given(("data",)):
             return None
         values = self.plain_children(("data",))
+        if not isinstance(self.root.nearest(("data",)).value, dict):
+            return None
         built: dict[str, Any] = {}
         for key, kind in (("train", "dataset"), ("val", "dataset"), ("test", "dataset"), ("sampler", "sampler")):
             if key in values and (key in ("train", "sampler") or isinstance(values[key], (dict, str))):

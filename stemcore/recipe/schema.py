@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stemcore.plugins import catalogue
+from stemcore.recipe.schema_options import or_option
 from stemcore.recipe.schema_slots import CHANGES, NULL, SETTINGS, define_kind, keyed, listed, properties, slot
 from stemcore.recipe.schema_values import Json, about_of, joined
 from stemcore.recipe.sections import PRECISIONS, DataConfig, Header, TrainerConfig
@@ -81,7 +82,7 @@ def sections(defs: Json, settings: str) -> Json:
         "loggers": listed("logger", defs, settings=settings),
         **{section: keyed(kind, defs, settings=settings) for section, kind in KEYED.items()},
     }
-    return {name: {**about_of(name, ABOUT[name]), **found[name]} for name in SECTIONS}
+    return {name: {**about_of(name, ABOUT[name]), **or_option(name, found[name])} for name in SECTIONS}
 
 
 def _data(defs: Json, settings: str) -> Json:

@@ -125,7 +125,7 @@ def _checked(kind: str, others: Sequence[Json], settings: str) -> Json:
 
 
 def listed(kind: str, defs: Mapping[str, Any], *, settings: str) -> Json:
-    """A list of components; where one below is changed, also its elements by their numbers."""
+    """A list of components; where one below is changed, also its elements by their numbers and types."""
     names = defs[f"{kind}.name"]
     about = zip(names.get("enum", ()), names.get("markdownEnumDescriptions", ()), strict=True)
     # Of alternatives, the language server would offer a list element each.
@@ -133,8 +133,11 @@ def listed(kind: str, defs: Mapping[str, Any], *, settings: str) -> Json:
     items = {**_checked(kind, (), SETTINGS), "defaultSnippets": offers}
     if settings == SETTINGS:
         return {"type": ["array", "null"], "items": items}
-    numbered = {"patternProperties": {"^[0-9]+$": slot(kind, settings=settings)}, "additionalProperties": False}
-    return {"type": ["array", "object", "null"], "items": items, **numbered}
+    entries = [e for e in catalogue().of_kind(kind) if f"{kind}.{e.plugin}.{e.name}" in defs]
+    bare = [e.name for e in entries]
+    of_type = {e.name: _ref(f"{kind}.{e.plugin}.{e.name}") for e in entries if bare.count(e.name) == 1}
+    placed = {"properties": of_type, "patternProperties": {"^[0-9]+$|/": slot(kind, settings=settings)}}
+    return {"type": ["array", "object", "null"], "items": items, **placed, "additionalProperties": False}
 
 
 def keyed(kind: str, defs: Mapping[str, Any], *, settings: str) -> Json:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from stemcore.component.kinds import FILES
 from stemcore.testing.examples import AugmentationExample, ModelExample, OptimizerExample, TransformExample
 from stemcore.testing.promises import NotApplicable
 from stemcore.testing.standard import image_spec
@@ -38,7 +39,7 @@ def given(subject: Subject) -> tuple[Any, ...]:
         return (TOTAL,)
     if kind == "logger":
         return (subject.folder,)
-    if kind in ("command", "recipe", "plugin"):
+    if kind in ("command", "plugin", *FILES):
         raise NotApplicable(f"a {kind} is not built")
     return ()
 

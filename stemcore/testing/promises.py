@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stemcore.component.kinds import KINDS
+from stemcore.component.kinds import FILES, KINDS
 
 if TYPE_CHECKING:
     from stemcore.testing.subject import Subject
@@ -18,7 +18,7 @@ PLUGIN, EVERY = "plugin", "every"
 
 MODULES = (
     "plugin", "every", "dataset", "sampler", "transform", "augmentation", "model", "loss", "metric", "backend",
-    "optimizer", "scheduler", "weight_schedule", "callback", "logger", "figure", "command", "recipe",
+    "optimizer", "scheduler", "weight_schedule", "callback", "logger", "figure", "command", "recipe", "option",
 )  # fmt: skip
 
 
@@ -79,8 +79,8 @@ def every_check() -> list[Check]:
 
 def checks_of(kind: str) -> list[Check]:
     """The checks that a component of a kind (or ``plugin``) is put to."""
-    # A recipe is no class: nothing of what all classes promise concerns it.
-    wanted = (EVERY, kind) if kind in KINDS and kind != "recipe" else (kind,)
+    # Files are no classes: nothing of what all classes promise concerns them.
+    wanted = (EVERY, kind) if kind in KINDS and kind not in FILES else (kind,)
     return [check for check in every_check() if check.kind in wanted]
 
 

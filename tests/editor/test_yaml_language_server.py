@@ -19,7 +19,7 @@ from stemcore.cli.main import execute
 from stemcore.errors import UserError
 from stemcore.plugins import catalogue
 from stemcore.recipe import load_recipe
-from stemcore.recipe.extends import shipped_path
+from stemcore.recipe.files import shipped_path
 from stemcore.recipe.schema import json_schema
 from tests.editor.language_server import LanguageServer
 from tests.editor.typist import Typist, filled

@@ -63,6 +63,18 @@ def merged(base: str, over: str) -> object:
             "{data: {augment: {'0': {p: 0.3}, '1': {std: 2}}}}",
             {"data": {"augment": [{"type": "flip", "p": 0.3}, {"type": "noise", "std": 2}]}},
         ),
+        # the names of components are, too, where each is there once
+        (
+            "{loggers: [csv, {type: lab/mlflow, tags: {a: b}}], data: {transforms: {input: [bin, log, bin]}}}",
+            "{loggers: {mlflow: {tags: {version: v1}}, '0': {x: 1}}, data: {transforms: {input: {log: {base: 2}}}}}",
+            {
+                "loggers": [
+                    {"type": "csv", "x": 1},
+                    {"type": "lab/mlflow", "tags": {"a": "b", "version": "v1"}},
+                ],
+                "data": {"transforms": {"input": ["bin", {"type": "log", "base": 2}, "bin"]}},
+            },
+        ),
     ],
 )
 def test_merging(base: str, over: str, result: object) -> None:
@@ -74,6 +86,19 @@ def test_an_element_that_is_not_there() -> None:
     merge(read_yaml("{a: [1]}", "b", []), read_yaml("{a: {'1': 2, x: 3}}", "o", []), problems)
     assert [p.message for p in problems] == ["a has no element '1'", "a has no element 'x'"]
     assert problems[0].hint == "it is a list of 1, counted from 0"
+
+
+def test_a_component_that_a_list_does_not_have_or_has_twice() -> None:
+    problems: list[Problem] = []
+    base = read_yaml("{loggers: [csv], data: {augment: [flip, {type: tv/flip}]}}", "b", [])
+    over = "{loggers: {mlflow: {tags: {}}, '7': {}}, data: {augment: {flip: {p: 1}, tv/flip: {p: 1}}}}"
+    tree = merge(base, read_yaml(over, "o", []), problems)
+    assert [str(p) for p in problems] == [
+        "o:1: loggers has no element 'mlflow'; it is [csv]; to add it: loggers=[csv, mlflow]",
+        "o:1: loggers has no element '7'; it is a list of 1, counted from 0",
+        "o:1: data.augment has 2 elements 'flip'; write data.augment.0 or data.augment.1",
+    ]
+    assert tree.plain()["data"]["augment"] == ["flip", {"type": "tv/flip", "p": 1}]
 
 
 def test_files_in_turn_with_their_places(tmp_path: Path, toy: Path) -> None:

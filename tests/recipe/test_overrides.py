@@ -13,7 +13,7 @@ def read(*overrides: str) -> object:
     problems: list[Problem] = []
     tree = read_overrides(overrides, problems)
     assert problems == []
-    return tree.plain()
+    return tree.changes.plain()
 
 
 def test_values_are_yaml() -> None:
@@ -75,6 +75,18 @@ def test_on_a_recipe(toy_recipe: Path) -> None:
     assert (recipe.seed, recipe.trainer.max_epochs) == (7, 3)
     assert recipe.scheduler is not None
     assert recipe.where(("seed",)) == "seed=7 on the command line"
+
+
+def test_elements_of_lists_by_their_types(toy_recipe: Path) -> None:
+    toy_recipe.write_text(toy_recipe.read_text().replace("data:\n", "data:\n  augment: [toy_flip]\n"))
+    given = ["data.augment.toy_flip.p=0.25", "loggers=[toy_file]", "loggers.toy_file.base=2.0"]
+    recipe = load_recipe(toy_recipe, given)
+    assert recipe.data.augment[0].arguments["p"] == 0.25
+    assert recipe.loggers[0].arguments == {"base": 2.0}
+    with pytest.raises(
+        UserError, match=r"data\.augment has no element 'noise'; it is \[toy_flip\]; to add it: data\.au"
+    ):
+        load_recipe(toy_recipe, ["data.augment.noise.std=1"])
 
 
 def test_type_and_its_keys_come_in_any_order(toy_recipe: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from stemcore.errors import UserError
 from stemcore.plugins import catalogue
 from stemcore.recipe import Recipe, load_recipe
-from stemcore.recipe.extends import shipped_path
+from stemcore.recipe.files import shipped_path
 from stemcore.recipe.schema import json_schema
 from stemcore.recipe.source import read_yaml
 
@@ -129,6 +129,7 @@ def test_resolved_recipes_of_every_form_are_valid(toy_recipe: Path, errors: Erro
         "extends: other\nmodel: {latent_dim: 3}",
         "extends: other\nlosses: {mine: {weight: {to: 3}}}\ntrainer: {max_steps: null, precision: null}",
         "extends: [a.yaml, toy_recipe]\noptimizer: {lr: 0.1}\nscheduler: {floor: 0.1}",
+        "extends: a.yaml\nloggers: {toy_file: {base: 2.0}, toy/toy_file: {base: 2.0}}",
         "extends: a.yaml\ndata: {transforms: {input: {'0': {base: 2.0}}}, val: null, batch_size: null}",
     ],
 )
@@ -175,6 +176,7 @@ def test_what_it_allows(errors: Errors, text: str) -> None:
         ("model: toy_gone", "model", "'toy_gone' is not one of"),
         ("extends: a\nmodel: {latent_dims: 3}", "model", "'latent_dims'"),
         ("extends: a\nmodel: {type: toy_unet, latent_dim: 3}", "model", "'latent_dim' was unexpected"),
+        ("extends: a\nloggers: {toy_file: {bse: 2}}", "loggers.toy_file", "'bse' was unexpected"),
         ("extends: a\ntrainer: {max_epochs: no}", "trainer.max_epochs", "'no' is not of type"),
         ("extends: a\ndata: {transforms: {input: {first: {base: 2}}}}", "data.transforms.input", "'first'"),
     ],

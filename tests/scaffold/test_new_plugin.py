@@ -15,7 +15,7 @@ import yaml
 
 from stemcore import API_VERSION, UserError, __version__
 from stemcore.cli.main import execute
-from stemcore.component.kinds import KINDS
+from stemcore.component.kinds import FILES, KINDS
 from stemcore.scaffold import new_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,8 @@ def test_every_kind_is_python_that_keeps_the_projects_rules(kind: str, tmp_path:
     wanted = {"pyproject.toml", "README.md", ".gitignore", ".github/workflows/test.yml", "tests/test_contract.py"}
     assert wanted | {"src/my_lab/plugin.py", "src/my_lab/py.typed", "src/my_lab/recipes/my-lab-demo.yaml"} <= names
     own = {f"src/my_lab/{kind}.py", f"tests/test_{kind}.py"}
-    assert own <= names or kind == "recipe"
+    assert own <= names or kind in FILES
+    assert ("src/my_lab/options/trainer/my_lab_short.yaml" in names) == (kind == "option")
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is not None:
         rules = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from stemcore.component.kinds import FILES
 from stemcore.plugins import Entry
 from stemcore.plugins.catalogue import catalogue
 from stemcore.testing.examples import Example
@@ -27,7 +28,7 @@ class Mutant:
 
     Attributes:
         check: the check that must fail.
-        broken: the class or function; the source of a plugin module, the YAML of a recipe.
+        broken: the class or function; the source of a plugin module, the YAML of a recipe or an option.
         says: a part of what the check must say, as a regular expression.
         examples: as the hook ``stem_examples`` would name them.
         kind: the kind of component; by default that of the module it stands in.
@@ -54,11 +55,13 @@ def check(kind: str, name: str) -> Check:
 
 def candidate(component: Any, kind: str, name: str, examples: Examples, folder: Path) -> Candidate:
     """A component that no plugin offers, as a candidate; text is the source of a plugin module, the YAML of a recipe,
-    or the import string of anything else."""
+    or the import string of anything else. A file may come with its
+    name, ``(name, text)``."""
     if kind == "plugin":
         return Candidate(_entry(kind, name, _written(component, folder)))
-    if kind == "recipe":
-        return _installed_recipe(component, name, examples, folder)
+    if kind in FILES:
+        name, text = component if isinstance(component, tuple) else (name, component)
+        return _installed_file(text, kind, name, examples, folder)
     if isinstance(component, str):  # An import string, as hooks give it.
         return Candidate(_entry(kind, name, component), examples)
 
@@ -69,12 +72,12 @@ def candidate(component: Any, kind: str, name: str, examples: Examples, folder: 
     return Candidate(_entry(kind, name, "given:Component"), examples, kind_of_subject=Given)
 
 
-def _installed_recipe(text: str | None, name: str, examples: Examples, folder: Path) -> Candidate:
-    """A recipe of a plugin that is installed; with no text, one whose file was forgotten."""
-    package = f"mutant_recipes_{next(_numbers)}"
+def _installed_file(text: str | None, kind: str, name: str, examples: Examples, folder: Path) -> Candidate:
+    """A recipe or an option of a plugin that is installed; with no text, one whose file was forgotten."""
+    package = f"mutant_{kind}s_{next(_numbers)}"
     target = f"{package}:{name}.yaml"
-    (folder / package).mkdir()
-    hook = f"from stemcore import hookimpl\n\n@hookimpl\ndef stem_recipes():\n    return {{{name!r}: {target!r}}}\n"
+    (folder / package / name).parent.mkdir(parents=True)
+    hook = f"from stemcore import hookimpl\n\n@hookimpl\ndef stem_{kind}s():\n    return {{{name!r}: {target!r}}}\n"
     (folder / package / "__init__.py").write_text("")
     (folder / package / "plugin.py").write_text(hook)
     if text is not None:
@@ -85,7 +88,7 @@ def _installed_recipe(text: str | None, name: str, examples: Examples, folder: P
     (information / "entry_points.txt").write_text(f"[stemcore]\n{package} = {package}.plugin\n")
     _on_path(folder)
     catalogue.cache_clear()
-    entry = Entry("recipe", name, package, package, "1.0", target)
+    entry = Entry(kind, name, package, package, "1.0", target)
     return Candidate(entry, examples)
 
 

@@ -69,6 +69,18 @@ def stem_recipes() -> dict[str, str]:
 
 
 @hookimpl
+def stem_options() -> dict[str, str]:
+    """Models, losses and what goes with them, by name."""
+    names = (
+        "figures/cubes",
+        "losses/mae_spectral",
+        *(f"model/mae_{size}" for size in ("tiny", "small", "base", "medium", "large", "huge")),
+        "optimizer/adamw_mae",
+    )
+    return {name: f"stem_spectral:options/{name}.yaml" for name in names}
+
+
+@hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {

@@ -18,6 +18,12 @@ def stem_commands() -> dict[str, str]:
 
 
 @hookimpl
+def stem_options() -> dict[str, str]:
+    """MLflow beside the usual loggers."""
+    return {"loggers/mlflow": "stem_tracking:options/loggers/mlflow.yaml"}
+
+
+@hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {

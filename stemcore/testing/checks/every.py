@@ -28,6 +28,7 @@ def _configurable(subject: Subject) -> Schema:
 
 
 @promise("recipe")
+@promise("option")
 @promise(EVERY)
 def check_examples(subject: Subject) -> None:
     """Its examples can be made, and are of its kind: without them the other checks cannot be made as they should."""
