@@ -20,7 +20,6 @@ from stem_probes.places import majority
 import stemcore
 from stemcore import UserError, load_run
 from stemcore.cli.main import execute
-from stemcore.plugins.catalogue import catalogue
 
 JASPER = Path(__file__).resolve().parents[4] / "shared" / "data" / "hyperspectral" / "jasper_ridge.h5"
 RECIPE = {
@@ -188,73 +187,12 @@ def test_without_scikit_learn(place, monkeypatch, capsys) -> None:
     assert capsys.readouterr().err == "error: stem probe needs scikit-learn; pip install 'stemcore[probe]'\n"
 
 
-PLUGIN = {
-    "plugin.py": """
-from stemcore import hookimpl
-
-@hookimpl
-def stem_datasets():
-    return {"scenes": "probe_scenes.parts:Scenes"}
-
-@hookimpl
-def stem_models():
-    return {"patches": "probe_scenes.parts:Patches"}
-""",
-    "parts.py": """
-from pathlib import Path
-from typing import Literal
-
-import numpy as np
-from torch import nn
-
-from stemcore import Dataset, FieldSpec, Model
-
-
-class Scenes(Dataset):
-    def __init__(self, *, path: Path):
-        self.arrays = dict(np.load(path))
-
-    def __len__(self):
-        return len(self.arrays["input"])
-
-    @property
-    def fields(self):
-        scene = self.arrays["input"].shape[1:]
-        classes = ("none", "tree", "water", "dirt", "road")
-        return {
-            "input": FieldSpec("input", scene, "float32", unit="reflectance"),
-            "mask": FieldSpec("mask", scene, "bool", like="input"),
-            "label_map": FieldSpec("label_map", (1, *scene[1:]), "int64", like="input", classes=classes),
-        }
-
-    def read(self, indices):
-        return {name: values[indices] for name, values in self.arrays.items()}
-
-
-class Patches(Model):
-    def __init__(self, spec, *, width: int = 6, pooling: Literal["mean", "tokens"] = "mean"):
-        super().__init__(spec)
-        bands = spec["input"].shape[0]
-        self.pooling, self.width = pooling, width
-        self.down = nn.Conv2d(bands, width, 5, 5)
-        self.up = nn.ConvTranspose2d(width, bands, 5, 5)
-
-    def provides(self):
-        n, h, w = self.spec["input"].shape
-        latent = (self.width, h // 5, w // 5) if self.pooling == "tokens" else (self.width,)
-        return {"prediction": FieldSpec("prediction", (n, h, w), like="input"), "latent": FieldSpec("latent", latent)}
-
-    def forward(self, input):
-        maps = self.down(input)
-        latent = maps if self.pooling == "tokens" else maps.mean(dim=(2, 3))
-        return {"prediction": self.up(maps), "latent": latent}
-""",
-}
+CLASSES = ("tree", "water", "dirt", "road")
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """A folder with a run on four quarters of Jasper Ridge, by a plugin whose model gives features of 5 x 5 pixels."""
+    """A folder with a run on four quarters of Jasper Ridge, whose model can give features of 5 x 5 pixels."""
     if not JASPER.is_file():
         pytest.skip("needs ../shared/data/hyperspectral")
     folder = tmp_path_factory.mktemp("scenes")
@@ -264,50 +202,49 @@ def scenes(tmp_path_factory):
     def quarters(image):
         return np.stack([image[..., y : y + 50, x : x + 50] for y in (0, 50) for x in (0, 50)])
 
-    mask = np.ones((4, 198, 50, 50), bool)
-    mask[0, :, 0, 0] = False
-    labels = quarters(labels[None]).astype(np.int64)
-    np.savez(folder / "scenes.npz", input=quarters(cube), mask=mask, label_map=labels)
+    np.savez(folder / "quarters.npz", input=quarters(cube), labels=quarters(labels).astype(np.int64))
     np.save(folder / "shares.npy", quarters(shares))
-    site = folder / "site"
-    (site / "probe_scenes").mkdir(parents=True)
-    information = site / "probe_scenes-1.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: probe-scenes\nVersion: 1\n")
-    (information / "entry_points.txt").write_text("[stemcore]\nscenes = probe_scenes.plugin\n")
-    for name, text in {"__init__.py": "", **PLUGIN}.items():
-        (site / "probe_scenes" / name).write_text(text)
+    scene = {"type": "hyperspectral", "path": str(JASPER), "regions": [2, 2], "tile": 50}
+    scene |= {"label_map": "Cube/Labels", "classes": list(CLASSES)}
+    model = {"type": "mae_spectral", "patch": [33, 5, 5], "size": "tiny", "embed_dim": 12, "heads": 2, "depth": 1}
+    recipe = RECIPE | {
+        "data": {"train": scene, "batch_size": 2, "transforms": {"input": ["standardize"]}},
+        "model": model | {"decoder_dim": 12, "decoder_heads": 2, "decoder_depth": 1},
+        "losses": {"mse_masked": {}},
+        "trainer": {"max_epochs": 1},
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(site)
         patch.setenv("STEM_CACHE_DIR", str(folder / "cache"))
-        patch.chdir(folder)
-        catalogue.cache_clear()
-        data = {"train": {"type": "scenes", "path": "scenes.npz"}, "batch_size": 2, "transforms": {}}
-        recipe = RECIPE | {"data": data, "model": {"type": "patches"}, "trainer": {"max_epochs": 1}}
-        stemcore.run(recipe, output="run")
-        yield folder
-    for name in [name for name in sys.modules if name.split(".")[0] == "probe_scenes"]:
-        del sys.modules[name]
-    catalogue.cache_clear()
+        stemcore.run(recipe, output=folder / "run")
+    return folder
 
 
 def test_places_have_labels_spectra_and_features(scenes, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(scenes)
-    options = "model.pooling=tokens --labels field:label_map --ignore-label none --per-class 4"
-    assert probe(f"{options} --repeats 3 --out {tmp_path}") == 0
+    options = "model.pooling=tokens --labels field:label_map --per-class 4"
+    assert probe(f"{options} --repeats 2 --out {tmp_path}") == 0
     found = read(tmp_path)
-    arrays = np.load("scenes.npz")
-    labels = majority(arrays["label_map"][:, 0] - 1, 5, 0.5)
+    labels = majority(np.load("quarters.npz")["labels"] - 1, 5, 0.5)
     counts = np.bincount(labels[labels >= 0])
-    assert found["classes"] == dict(zip(("tree", "water", "dirt", "road"), counts.tolist(), strict=True))
-    assert (found["of"], found["features"]) == ("places", 6)
+    assert found["classes"] == dict(zip(CLASSES, counts.tolist(), strict=True))
+    assert (found["of"], found["features"]) == ("places", 12)
     with (tmp_path / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     told = [labels[int(r["item"]), int(r["row"]), int(r["column"])] for r in rows]
-    assert [("tree", "water", "dirt", "road")[code] for code in told] == [r["label"] for r in rows]
+    assert [CLASSES[code] for code in told] == [r["label"] for r in rows]
     assert found["scores"]["raw/linear"]["accuracy"]["mean"] > 0.85  # the labels were made from the spectra
-    for name in ("features/linear", "raw/linear"):
-        assert found["scores"][name]["accuracy"]["mean"] > found["scores"]["majority"]["accuracy"]["mean"] + 0.2
+    majority_class = found["scores"]["majority"]["accuracy"]["mean"]
+    assert found["scores"]["features/linear"]["accuracy"]["mean"] > majority_class + 0.2
+
+
+def test_other_regions_of_a_scene(scenes, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(scenes)
+    options = "model.pooling=tokens --labels field:label_map --ignore-label road --split group --per-class 2"
+    assert probe(f"{options} --repeats 2 --no-baselines --out {tmp_path}") == 0
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for draw in ("0", "1"):
+        assert len({row["item"] for row in rows if row["draw"] == draw}) == 2  # each quarter is a group
 
 
 def test_raw_inputs_are_the_mean_spectra_of_places(scenes, monkeypatch) -> None:
@@ -317,17 +254,17 @@ def test_raw_inputs_are_the_mean_spectra_of_places(scenes, monkeypatch) -> None:
     monkeypatch.chdir(scenes)
     run = load_run("run", ["model.pooling=tokens"])
     items = run.all_items()
-    targets = targets_of(field_labels("label_map", items), items, "auto", ("none",))
+    targets = targets_of(field_labels("label_map", items), items, "auto", ())
     latents = run.encode()
+    assert latents.shape == (2, 2, 12, 10, 10)  # the tiles are laid out as the scene is
     rows = rows_of(latents, targets, items, 0.5, None)
     spectra = raw_inputs(rows, items, None)
-    cube = np.load("scenes.npz")["input"].astype(np.float64)
-    cube[0, :, 0, 0] = np.nan
+    cube = np.load("quarters.npz")["input"].astype(np.float64)
     for k in (0, len(rows) // 2, len(rows) - 1):
         item, (y, x) = rows.item[k], rows.place[k]
         block = cube[item, :, 5 * y : 5 * y + 5, 5 * x : 5 * x + 5]
-        np.testing.assert_allclose(spectra[k], np.nanmean(block, axis=(1, 2)), rtol=1e-5)
-        np.testing.assert_array_equal(rows.features[k], latents[item, :, y, x])
+        np.testing.assert_allclose(spectra[k], block.mean(axis=(1, 2)), rtol=1e-5)
+        np.testing.assert_array_equal(rows.features[k], latents.reshape(4, 12, 10, 10)[item, :, y, x])
 
 
 def test_abundances_of_places(scenes, tmp_path, monkeypatch) -> None:
@@ -361,7 +298,7 @@ def test_labels_of_pixels_need_places_that_lie_on_them(scenes, monkeypatch, tmp_
     with pytest.raises(UserError, match="no label is left"):
         _raising(f"model.pooling=tokens --majority 0.9 --labels {tmp_path}/mixed.npy")
     cropped = load_run("run").recipe.document()
-    cropped["data"]["transforms"] = {"input": [{"type": "crop", "size": 40}]}
+    cropped["data"]["transforms"] = {"input": [{"type": "crop", "size": 40}, "standardize"]}
     cropped = {key: value for key, value in cropped.items() if key != "requires"}
     stemcore.run(cropped, output=tmp_path / "cropped")
     with pytest.raises(UserError, match="crops or bins its inputs: labels of stored pixels do not lie on its places"):
