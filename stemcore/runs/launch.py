@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from logging.handlers import MemoryHandler
@@ -28,7 +29,7 @@ from stemcore.runs.readable import write_transforms
 from stemcore.runs.resume import holds_folds, locate, recipe_of, refuse_changed_data
 from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
-from stemcore.trainer.engine import launch
+from stemcore.trainer.engine import launch, with_common_statistics
 from stemcore.trainer.feed import keep_in_memory, loader_of
 
 log = logging.getLogger("stemcore")
@@ -182,11 +183,14 @@ def _train(
 ) -> Run:
     recipe = parts.recipe
     fabric = launch(parts)
+    if fabric.global_rank > 0:
+        reporter = Reporter()  # one of several speaks
     directory = Path(fabric.broadcast(str(directory)))  # named by the time, which is another one in each process
     model = parts.build_model()
     weights = (resume or start or {}).get("weights")
     if weights is not None:
         checkpoint.load_weights(weights, checkpoint.MODEL, model, str(start_from))
+    model = with_common_statistics(model, parts, fabric)
     pipeline = parts.pipeline.to(fabric.device)
     keep_in_memory(parts, fabric)
     if resume is not None:
@@ -205,12 +209,13 @@ def _train(
         "overfit_batches": overfit_batches,
         "fields": checkpoint.fields_document(parts.sources.spec),
     }
-    with files.logging_to(directory, earlier):
+    with files.logging_to(directory, earlier) if first else nullcontext():
         log.info(
             "%s %s in %s on %s", "resuming" if resume else "training", recipe.name, directory, parts.backend.describe()
         )
         trainer = Trainer(parts, model, fabric, directory, loggers, reporter, stamp, limits)
         _follow(trainer, parts, directory, resume, first=first)
+    fabric.barrier()  # now there is the whole run
     return load_run(directory)
 
 

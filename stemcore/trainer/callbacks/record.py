@@ -23,11 +23,15 @@ class Record(Callback):
         loggers: where scalars and figures go.
         figures: what to draw.
         collect: gathers what a figure names.
+        draws: whether this process draws; one that does not takes part in gathering only.
     """
 
     order: ClassVar[int] = 80
 
-    def __init__(self, loggers: Sequence[Logger], figures: Sequence[Term], collect: Collect) -> None:
+    def __init__(
+        self, loggers: Sequence[Logger], figures: Sequence[Term], collect: Collect, draws: bool = True
+    ) -> None:
+        self.draws = draws
         self.loggers = list(loggers)
         self.figures = list(figures)
         self.collect = collect
@@ -61,6 +65,8 @@ class Record(Callback):
         """A figure that fails costs a warning, not the run."""
         try:
             given = {"history": state.history} if term.component.source == "history" else self.collect(term)
+            if not self.draws:
+                return
             drawing = term.component.draw(**given)
             path = self._path(term, state)
             path.parent.mkdir(parents=True, exist_ok=True)
