@@ -31,6 +31,7 @@ from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch, with_common_statistics
 from stemcore.trainer.feed import keep_in_memory, loader_of
+from stemcore.trainer.processes import explained
 
 log = logging.getLogger("stemcore")
 TRIAL = Limits(train_batches=2, val_batches=2, epochs=1)
@@ -169,6 +170,7 @@ def _go_on(
     )
 
 
+@explained()
 def _train(
     parts: Parts,
     directory: Path,
@@ -236,7 +238,8 @@ def _follow(trainer: Trainer, parts: Parts, directory: Path, resume: dict[str, A
     """Trains, and writes down how it ended, whichever way it does."""
     status, reason = "failed", None
     try:
-        state = trainer.fit(resume)
+        with explained():
+            state = trainer.fit(resume)
         status, reason = "finished", state.stop_reason
     except Interrupted as error:
         status, reason = "interrupted", str(error)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,13 +21,15 @@ import torch
 from lightning_fabric import Fabric
 
 from stemcore.component.command import ARGUMENTS
-from stemcore.errors import UserError
+from stemcore.errors import Interrupted, TrainingFailed, UserError
 
 log = logging.getLogger("stemcore")
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 """Time for a process to end by itself, once another one is gone."""
 END_SECONDS = 60.0
+NEWS_SECONDS = 2.0
+_LOST = re.compile(r"onnection|Dist\w*Error|gloo|NCCL|TCPStore")
 PARENT = "STEM_FIRST_PROCESS"
 _watches: list[Watch] = []
 
@@ -78,12 +82,24 @@ def from_outside() -> bool:
     return torch.distributed.is_torchelastic_launched() or "SLURM_PROCID" in os.environ
 
 
-def gone() -> str | None:
-    """Which process of this machine is gone, waiting a moment for the news; ``None`` where none is known to be."""
-    for watch in _watches:
-        watch.news.wait(2.0)
-        return watch.lost
-    return None
+@contextmanager
+def explained() -> Iterator[None]:
+    """Says which process is gone, where a call to all processes fails because of it.
+
+    Raises:
+        TrainingFailed: in place of the error of that call.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).splitlines()[0] if str(error) else ""
+        if not torch.distributed.is_initialized() or not _LOST.search(f"{type(error).__name__} {text}"):
+            raise
+        lost = None
+        for watch in _watches:
+            watch.news.wait(NEWS_SECONDS)
+            lost = watch.lost
+        raise TrainingFailed(lost or f"another process of the run is gone ({text})") from error
 
 
 class Watch:
@@ -123,8 +139,11 @@ class Watch:
             os._exit(1)
 
     def end(self) -> None:
-        """Waits for the other processes, which are about to end, too; one that hangs is killed."""
-        until = time.monotonic() + (GRACE_SECONDS if self.lost or sys.exc_info()[0] else END_SECONDS)
+        """Waits for the other processes, which are about to end, too. One that hangs is killed, and all are if this
+        process has failed: it says why."""
+        failure = sys.exc_info()[1]
+        failed = failure is not None and not isinstance(failure, (Interrupted, click.exceptions.Exit))
+        until = time.monotonic() + (0.0 if failed else END_SECONDS)
         for other in self._others:
             try:
                 other.wait(max(0.0, until - time.monotonic()))
@@ -134,7 +153,7 @@ class Watch:
         self._over.set()
         if self in _watches:
             _watches.remove(self)
-        if torch.distributed.is_initialized():
+        if torch.distributed.is_initialized() and not failed:
             torch.distributed.destroy_process_group()
         for name, value in self._before.items():
             if value is None:
