@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -32,6 +33,7 @@ def shard(model: nn.Module, mesh: DeviceMesh, precision: str) -> None:
     Under ``bf16-mixed`` the parameters of blocks are gathered in bfloat16, in which they compute; gradients are added
     up in float32. What does not belong to a block stays in float32, since losses may use it.
     """
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")  # which nobody changes in place
     half = precision == "bf16-mixed"
     policy = MixedPrecisionPolicy(
         param_dtype=torch.bfloat16 if half else None, reduce_dtype=torch.float32, cast_forward_inputs=False

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 T = TypeVar("T")
 
@@ -75,6 +74,21 @@ def gathered(tensor: Tensor, items: int, world: int) -> Tensor:
     own = tensor.to(torch.uint8) if kind == torch.bool else tensor
     if len(own) < rows:
         own = torch.cat([own, own.new_zeros((rows - len(own), *own.shape[1:]))])
-    parts = all_gather(own.contiguous())  # type: ignore[no-untyped-call]
-    whole = torch.stack(list(parts), dim=1).flatten(0, 1)[:items]
-    return whole.to(kind)
+    everything: Tensor = _Gather.apply(own.contiguous(), world)
+    return everything.flatten(0, 1)[:items].to(kind)
+
+
+class _Gather(torch.autograd.Function):
+    """Rows (n, ...) of each process to those of all, (n, processes, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, world: int) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(world)]
+        torch.distributed.all_gather(parts, rows)
+        return torch.stack(parts, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        everywhere = gradient.contiguous().clone()
+        torch.distributed.all_reduce(everywhere)
+        return everywhere[:, torch.distributed.get_rank()], None
