@@ -41,9 +41,9 @@ def launch(parts: Parts) -> Fabric:
     precision: Any = _PRECISION.get(trainer.precision, trainer.precision)
     if trainer.strategy == "fsdp" and precision == "16-mixed":
         raise UserError(
-            "fsdp does not compute in precision 16-mixed",
+            "trainer.strategy=fsdp does not go with trainer.precision=16-mixed",
             where=where(("trainer", "precision")),
-            hint="choose 32 or bf16-mixed, or trainer.strategy=ddp",
+            hint="use bf16-mixed or 32, or ddp",
         )
     placed: dict[str, Any] = {"devices": devices, "strategy": trainer.strategy, "precision": precision}
     if isinstance(accelerator, Accelerator) and trainer.strategy == "auto" and devices in ("auto", 1):
@@ -57,12 +57,12 @@ def launch(parts: Parts) -> Fabric:
         _refuse_alone(fabric, trainer.num_nodes)
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         message = " ".join(str(error).split())
-        raise UserError(message, where=where(("trainer", "devices")), hint="see trainer.num_nodes, too") from error
+        raise UserError(f"trainer.devices: {message}", where=where(("trainer", "devices"))) from error
     if trainer.sync_batchnorm and fabric.world_size > 1 and fabric.device.type != "cuda":
         raise UserError(
-            f"synchronised batch normalisation is not there for {fabric.device.type}",
+            f"trainer.sync_batchnorm works on CUDA devices, this is {parts.backend.describe()}",
             where=where(("trainer", "sync_batchnorm")),
-            hint="leave it out, or use backend=cuda",
+            hint="leave it out",
         )
     processes.start(fabric)
     fabric.launch()
@@ -91,7 +91,9 @@ def _refuse_alone(fabric: Fabric, nodes: int) -> None:
     if environment is not None:
         environment.validate_settings(num_devices=fabric.strategy.num_processes, num_nodes=nodes)  # type: ignore[attr-defined]
     elif int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1 and processes.from_outside():
-        raise ValueError("there are several processes, each of which would train on one device by itself")
+        raise ValueError(
+            "there are several processes, each of which would train on one device by itself; ask for as many devices"
+        )
 
 
 def _on_its_device(accelerator: Accelerator, precision: Any) -> dict[str, Any]:

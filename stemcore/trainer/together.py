@@ -74,7 +74,7 @@ def gathered(tensor: Tensor, items: int, world: int) -> Tensor:
     own = tensor.to(torch.uint8) if kind == torch.bool else tensor
     if len(own) < rows:
         own = torch.cat([own, own.new_zeros((rows - len(own), *own.shape[1:]))])
-    everything: Tensor = _Gather.apply(own.contiguous(), world)
+    everything: Tensor = _Gather.apply(own.contiguous(), world)  # type: ignore[no-untyped-call]
     return everything.flatten(0, 1)[:items].to(kind)
 
 

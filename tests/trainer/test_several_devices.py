@@ -50,16 +50,17 @@ def recipes(folder: Path) -> dict[str, dict[str, Any]]:
             "figures": {"reconstruction": {}},
         },
     )
+    lanes = {**ddp, "figures": {}, "trainer": {**ddp["trainer"], "max_epochs": 1}}
     gather = {"contrastive": {"type": "contrastive", "weight": 0.1, "gather": True}, "divergence": {"gather": True}}
     return {
         "ddp": ddp,
         "fsdp": changed(ddp, {"trainer": {"strategy": "fsdp"}}),
         "stopped": {**ddp, "figures": {}},
-        "gather": changed({**ddp, "figures": {}}, {"losses": gather, "trainer": {"accumulate_grad_batches": 1}}),
-        "lanes": changed(
-            {**ddp, "figures": {}},
-            {"data": {"train": {"dataset": "more"}, "batch_size": 12}, "trainer": {"max_epochs": 1}},
+        "gather": changed(
+            {**ddp, "figures": {}, "optimizer": {"type": "sgd", "lr": 0.01}},
+            {"losses": gather, "trainer": {"accumulate_grad_batches": 1}},
         ),
+        "lanes": changed(lanes, {"data": {"train": {"dataset": "more"}, "batch_size": 12}}),
     }
 
 
@@ -108,7 +109,7 @@ def assert_alike(one: Path, other: Path) -> None:
     """The same scalars at the same steps, and the same weights, up to rounding."""
     first, second = table(one), table(other)
     assert [list(row) for row in first] == [list(row) for row in second]
-    assert len(first) == len(second) > 5
+    assert len(first) == len(second) > 3
     for a, b in zip(first, second, strict=True):
         assert {n for n in a if a[n]} == {n for n in b if b[n]}
         for name in (n for n in a if a[n]):
@@ -132,9 +133,7 @@ def test_shared_out_parameters_train_alike_and_are_whole_in_checkpoints(
     assert all(type(t) is Tensor for t in found["weights"].values())
     states = found["training"]["optimizers"][0]["state"].values()
     assert all(type(t) is Tensor for state in states for t in state.values())
-    np.testing.assert_allclose(
-        load_run(job / "fsdp").encode().latents, load_run(alone("ddp")).encode().latents, rtol=1e-3, atol=1e-4
-    )
+    np.testing.assert_allclose(load_run(job / "fsdp").encode(), load_run(alone("ddp")).encode(), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp"])
@@ -247,8 +246,8 @@ def test_torchrun_starts_the_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        ({"devices": 2, "sync_batchnorm": True}, r"trainer\.sync_batchnorm: .* is not there for cpu"),
-        ({"strategy": "fsdp", "precision": "16-mixed"}, r"fsdp does not compute in precision 16-mixed; choose 32 or"),
+        ({"devices": 2, "sync_batchnorm": True}, r"trainer\.sync_batchnorm works on CUDA devices, this is CPU"),
+        ({"strategy": "fsdp", "precision": "16-mixed"}, r"fsdp does not go with trainer\.precision=16-mixed; use bf16"),
     ],
 )
 def test_what_a_strategy_or_a_device_cannot_do_is_refused_before_any_process_starts(
