@@ -29,6 +29,9 @@ HARMLESS = (
     "trainer.checkpoint.every_n_epochs",
     "trainer.checkpoint.every_n_steps",
 )
+ELSEWHERE = ("trainer.devices", "trainer.num_nodes", "trainer.strategy")
+"""On what a run is trained. The trainer sees to it that its batches, over all devices, stay what they were."""
+SHARE = "data.batch_size"
 LENGTH = "trainer.max_epochs"
 APPLIED = ("model", "data.eval_batch_size")
 """What overrides may change where a run is applied; whether its weights still fit is seen when they are loaded."""
@@ -124,7 +127,10 @@ def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     changed = dict(_changes(own.document(), wanted.document()))
     fixed_length = own.scheduler is not None or any(isinstance(t.weight, Component) for t in own.losses.values())
     problems = []
+    moved = any(key in changed for key in ELSEWHERE)
     for key, (before, after) in changed.items():
+        if key in ELSEWHERE or (key == SHARE and moved):
+            continue
         if key == LENGTH and not fixed_length and after > before:
             continue
         if key == LENGTH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,11 +18,18 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
+
+    def waited(self, seconds: float) -> bool:
+        """Whether somebody asked to stop that long ago."""
+        return self.requested and time.monotonic() - self._since >= seconds
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Notes a signal."""
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not self.requested:
+            self._since = time.monotonic()
         self.requested = True
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy, FSDPStrategy
+from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from stemcore import UserError, load_recipe, run
@@ -24,6 +24,7 @@ from stemcore.plugins import catalogue
 from stemcore.progress import reporter
 from stemcore.trainer.optim import Group, refuse_apart, step_all
 from stemcore.trainer.passes import Passes
+from stemcore.trainer.sharding import sharding
 from stemcore.trainer.step import Step
 from tests.trainer import rivals
 from tests.trainer.stopping import stopping_at
@@ -253,8 +254,7 @@ def test_the_scale_of_fp16_follows_after_all_optimizers(several: bool) -> None:
 
 def test_strategies_that_cannot_go_back_several_times_are_refused() -> None:
     recipe = load_recipe(document())
-    groups = [Group("critic", torch.optim.SGD([nn.Parameter(torch.ones(1))], 0.1), losses=["judge"])]
-    refuse_apart(groups, DDPStrategy(), recipe)
-    with pytest.raises(UserError, match=r"optimizers with losses of their own .* under FSDP"):
-        refuse_apart(groups, FSDPStrategy(), recipe)
-    refuse_apart([Group("all", groups[0].optimizer)], FSDPStrategy(), recipe)
+    refuse_apart([["judge"]], DDPStrategy(), recipe)
+    with pytest.raises(UserError, match=r"optimizers with losses of their own .* under fsdp; use ddp"):
+        refuse_apart([["judge"]], sharding(2, "32"), recipe)
+    refuse_apart([None], sharding(2, "32"), recipe)
