@@ -41,11 +41,11 @@ SIZES: dict[Size, Numbers] = {
 
 
 class MaeSpectral(Model):
-    """Predicts hidden patches of a cube from those that it is shown (He et al. 2022), patches being cut along the
-    bands as well (as in SpectralGPT, Hong et al. 2024).
+    """Predicts hidden patches of a cube, cut along its bands as well, from those that it is shown.
 
-    Only what is shown goes through the encoder. Cubes that patches do not fill are filled up with zeros inside; what
-    comes out has their own size. Cubes of another size than that of training are taken too: positions are interpolated.
+    After He et al. 2022; patches of voxels as in SpectralGPT (Hong et al. 2024). Only what is shown goes through the
+    encoder. Cubes that patches do not fill are filled up with zeros inside; what comes out has their own size. Cubes of
+    another size than that of training are taken too: positions are interpolated.
 
     In training every item has another mask, drawn from torch's random numbers. In evaluation an item has the same mask
     every time: it depends on its ``index`` alone (without one all items have the mask of item 0). ``encode`` sees
