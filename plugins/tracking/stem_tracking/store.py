@@ -6,6 +6,8 @@ import logging
 import os
 import socket
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,11 +113,26 @@ def connect(uri: str) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).absolute().parent.mkdir(parents=True, exist_ok=True)
-        return MlflowClient(tracking_uri=uri)
+        if not uri.startswith("sqlite:///"):
+            return MlflowClient(tracking_uri=uri)
+        database = Path(uri.removeprefix("sqlite:///")).absolute()
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(database):
+            return MlflowClient(tracking_uri=uri)
     except Exception as error:  # of MLflow, SQLAlchemy or the file system
         raise refused(uri, error) from error
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Lets one process at a time make or upgrade a database: MLflow's migrations fail where two of them meet, as the
+    first trials of a sweep do. Without locks (Windows, some network disks) nobody waits."""
+    with database.with_name(f".{database.name}.lock").open("w") as file:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def refused(uri: str, error: Exception) -> UserError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from stem_tracking.parameters import parameters
-from stem_tracking.store import default_folder, locate, public, refuse_unreachable
+from stem_tracking.store import connect, default_folder, locate, public, refuse_unreachable
 
 from stemcore import UserError
 
@@ -63,6 +65,23 @@ def test_nothing_listens(free_port: int) -> None:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def test_a_database_is_made_by_one_at_a_time(tmp_path: Path, database: Callable[[Path], Path]) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path, done = database(tmp_path), threading.Event()
+
+    def open_it() -> None:
+        connect(f"sqlite:///{path}")
+        done.set()
+
+    with (tmp_path / ".mlflow.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = threading.Thread(target=open_it)
+        other.start()
+        assert not done.wait(0.3)
+    other.join(30)
+    assert done.is_set()
 
 
 def test_a_recipe_as_a_flat_table() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 import sys
@@ -193,6 +192,7 @@ def test_one_that_was_trained(
 
 
 def test_a_run_is_running_while_its_log_is_held(make: Callable[..., Path], stem: Call) -> None:
+    fcntl = pytest.importorskip("fcntl")
     place = make("runs/a/1", 1)
     with remembering() as earlier, logging_to(place, earlier):
         assert stem().splitlines()[1].split()[3] == "running"
