@@ -75,7 +75,7 @@ class MaeSpectral(Model):
         drop_path: chance that a branch of the last block of the encoder is left out for an item in training; it grows
             from 0 at the first block.
         checkpoint_blocks: whether the backward pass computes blocks again rather than keep what is in them: less
-            memory, about a third more time.
+            memory, more time.
 
     Raises:
         UserError: if the input is no cube of a fixed size, heads do not divide a width, or there is nothing to hide.
@@ -184,13 +184,14 @@ class MaeSpectral(Model):
         if self.pooling == "mean":
             return features.mean(dim=1)
         if shown is None:
-            return features.unflatten(1, (grid.groups, grid.rows, grid.columns)).mean(dim=1).permute(0, 3, 1, 2)
+            means = features.reshape(len(features), grid.groups, grid.places, -1).mean(dim=1)
+            return means.mT.reshape(len(features), -1, grid.rows, grid.columns)
         place = shown % grid.places
         sums = features.new_zeros(len(features), grid.places, features.shape[2])
         sums = sums.scatter_add(1, place[..., None].expand_as(features), features)
         counts = features.new_zeros(len(features), grid.places).scatter_add(1, place, torch.ones_like(features[..., 0]))
         means = sums / counts.clamp(min=1)[..., None]
-        return means.unflatten(1, (grid.rows, grid.columns)).permute(0, 3, 1, 2)
+        return means.mT.reshape(len(features), -1, grid.rows, grid.columns)
 
     def _grid(self, x: Tensor) -> Grid:
         return grid_of((x.shape[1], x.shape[2], x.shape[3]), self.patch)
