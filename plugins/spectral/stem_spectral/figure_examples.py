@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,4 +22,13 @@ def of_cubes(folder: Path) -> list[FigureExample]:
     return [
         FigureExample(label="all there is", arrays={**more, "rgb": rgb[:2]}, config={"items": 2}),
         FigureExample(label="cubes alone", arrays={n: v[:1] for n, v in bare.items()}, config={"items": 1}),
+    ]
+
+
+def of_pixels(folder: Path) -> list[FigureExample]:
+    """The same, of few pixels: most of the time goes into axes."""
+    given, alone = of_cubes(folder)
+    return [
+        replace(given, config={"items": 2, "number": 1}),
+        replace(alone, config={"items": 1, "pixels": [[0, 0], [7, 5]]}),
     ]

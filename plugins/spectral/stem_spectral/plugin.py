@@ -83,7 +83,7 @@ def stem_examples() -> dict[str, str]:
     return {
         "figure/cube_rgb": "stem_spectral.figure_examples:of_cubes",
         "figure/mse_by_wavelength": "stem_spectral.figure_examples:of_cubes",
-        "figure/spectra": "stem_spectral.figure_examples:of_cubes",
+        "figure/spectra": "stem_spectral.figure_examples:of_pixels",
         "loss/band_sum": "stem_spectral.term_examples:band_sum",
         "loss/mse_masked": "stem_spectral.term_examples:mse_masked",
         "loss/range_penalty": "stem_spectral.term_examples:range_penalty",

@@ -55,7 +55,8 @@ class ErrorByWavelength(Figure):
         where, name = cubes.axis
         order = np.argsort(where, kind="stable")
         what = "all values" if cubes.hidden is None else "hidden values"
-        drawing = canvas(7.5, 4.2, f"Error of each band, {what} of {len(cubes.target)} items")
+        number = len(cubes.target)
+        drawing = canvas(7.5, 4.2, f"Error of each band, {what} of {number} item{'s' * (number != 1)}")
         axes = drawing.subplots()
         curves = {"model": (cubes.prediction, FOUND), "mean spectrum": (mean_spectrum(cubes), MEAN)}
         for label, (found, colour) in curves.items():
