@@ -24,7 +24,7 @@ def suspect(spec: FieldSpec) -> bool:
 
 def physical(spec: FieldSpec, stored: Tensor) -> Tensor:
     """Stored values as physical ones, float32; labels and masks stay what they are."""
-    if stored.dtype == torch.bool or (stored.dtype == torch.int64 and spec.shape == ()):
+    if stored.dtype == torch.bool or (stored.dtype == torch.int64 and (spec.shape == () or spec.classes)):
         return stored
     x = stored.float()
     if (spec.scale, spec.offset) == (1.0, 0.0):

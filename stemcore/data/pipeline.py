@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stemcore.component.augmentation import Augmentation
-from stemcore.component.fields import DataSpec, main_fields, target_of
+from stemcore.component.fields import DataSpec, FieldSpec, main_fields, target_of
 from stemcore.data.chain import MODEL, PHYSICAL, Chain
 from stemcore.data.intake import Intake
 
@@ -123,6 +123,13 @@ class Pipeline(nn.Module):
         for name, module in self.chains.items():
             chain: Chain = module  # type: ignore[assignment]
             spec = spec.replacing(
-                chain.out_spec, *(f.with_shape(chain.out_spec.shape) for f in spec.values() if f.like == name)
+                chain.out_spec, *(_moved(f, spec[name], chain.out_spec) for f in spec.values() if f.like == name)
             )
         return spec
+
+
+def _moved(follower: FieldSpec, before: FieldSpec, after: FieldSpec) -> FieldSpec:
+    """A field that is like another one after this one's transforms; one with channels of its own keeps these."""
+    if follower.shape[:-2] == before.shape[:-2] or follower.shape[-2:] != before.shape[-2:]:
+        return follower.with_shape(after.shape)
+    return follower.with_shape((*follower.shape[:-2], *after.shape[-2:]))

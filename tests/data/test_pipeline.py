@@ -242,3 +242,23 @@ def test_augmentations_go_to_the_device_but_not_into_the_weights() -> None:
     pipeline = Pipeline(Intake(spec, "error"), {"input": Chain(FIELD)}, [augmentation]).to("meta")
     assert augmentation.stain.device.type == "meta"
     assert not any("stain" in name for name in pipeline.state_dict())
+
+
+def test_what_has_channels_of_its_own_keeps_them_where_the_field_it_is_like_moves() -> None:
+    cube = FieldSpec("input", (5, 4, 6))
+    labels = FieldSpec("label_map", (1, 4, 6), dtype="int64", like="input", classes=("soil", "water"))
+    picture = FieldSpec("rgb", (3, 4, 6), dtype="uint8", like="input", scale=1 / 255)
+    spec = DataSpec({"input": cube, "label_map": labels, "rgb": picture})
+    pipeline = Pipeline(Intake(spec), {"input": Chain(cube, [("left", LeftHalf)])})
+    stored = {
+        "input": torch.ones(2, 5, 4, 6),
+        "label_map": torch.arange(48).reshape(2, 1, 4, 6) % 3 - 1,
+        "rgb": torch.full((2, 3, 4, 6), 51, dtype=torch.uint8),
+        "index": torch.arange(2),
+    }
+    batch = pipeline(dict(stored))
+    for name in ("input", "label_map", "rgb"):
+        assert pipeline.spec[name].shape == tuple(batch[name].shape[1:])
+    assert batch["label_map"].dtype == torch.int64
+    assert torch.equal(batch["label_map"], stored["label_map"][..., :3])
+    torch.testing.assert_close(batch["rgb"], torch.full((2, 3, 4, 3), 0.2))

@@ -8,13 +8,16 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Cubes and scenes."""
-    return {}
+    return {"hyperspectral": "stem_spectral.hyperspectral:Hyperspectral"}
 
 
 @hookimpl
 def stem_augmentations() -> dict[str, str]:
     """Changes of cubes and what belongs to them."""
-    return {}
+    return {
+        "affine": "stem_spectral.affine:Affine",
+        "band_dropout": "stem_spectral.band_dropout:BandDropout",
+    }
 
 
 @hookimpl
@@ -81,6 +84,9 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "augmentation/affine": "stem_spectral.data_examples:affine",
+        "augmentation/band_dropout": "stem_spectral.data_examples:band_dropout",
+        "dataset/hyperspectral": "stem_spectral.data_examples:hyperspectral",
         "figure/cube_rgb": "stem_spectral.figure_examples:of_cubes",
         "figure/mse_by_wavelength": "stem_spectral.figure_examples:of_cubes",
         "figure/spectra": "stem_spectral.figure_examples:of_pixels",

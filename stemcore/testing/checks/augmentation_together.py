@@ -28,7 +28,9 @@ def check_moves_together(subject: Subject) -> None:
     for name in (main, *others):
         leading = trial.batch[name].dim() - 1 - len(shape)
         spread = picture.reshape(len(picture), *[1] * leading, *shape).expand(trial.batch[name].shape)
-        batch[name] = (spread > HALF) if batch[name].dtype == torch.bool else spread.to(batch[name].dtype).clone()
+        # Of whole numbers nothing but the very middle of a spot would be left.
+        values = spread if batch[name].is_floating_point() else spread > HALF
+        batch[name] = values.to(batch[name].dtype, copy=True)
     moved: dict[str, list[Tensor]] = {name: [] for name in (main, *others)}
     for seed in SEEDS:
         found = augmented(augmentation, batch, seed)

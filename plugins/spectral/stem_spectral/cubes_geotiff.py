@@ -1,0 +1,105 @@
+"""Cubes in GeoTIFF files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from stem_spectral.cube_file import CubeFile, Told, nanometres
+from stem_spectral.cube_libraries import imported
+from stemcore import UserError
+
+GDAL_METADATA, GDAL_NODATA = 42112, 42113
+"""Numbers of the tags."""
+
+
+class GeoTiffCube(CubeFile):
+    """A GeoTIFF, its bands planar, interleaved, or a page each. Without compression it is mapped into memory, else
+    decoded as a whole when first asked for."""
+
+    kind = "GeoTIFF"
+    exclusive = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        tifffile = imported("tifffile", "reading GeoTIFF files")
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            page = series.keyframe
+            if series.ndim != 3 or not {"Y", "X"} <= {*series.axes}:
+                raise UserError(f"its image has the axes {series.axes}, {series.shape}", where=str(path), hint=RIGHT)
+            self._shape: tuple[int, ...] = tuple(series.shape)
+            self._axes = "".join({"Y": "h", "X": "w"}.get(axis, "b") for axis in series.axes)
+            self._tags = {tag: page.tags[tag].value for tag in (GDAL_METADATA, GDAL_NODATA) if tag in page.tags}
+            self._mapped = series.dataoffset is not None
+            self._type = np.dtype(series.dtype)
+        self._memory = tifffile.memmap if self._mapped else tifffile.imread
+        self._array: np.ndarray | None = self._memory(path, mode="r") if self._mapped else None
+
+    def arrays(self) -> Mapping[str, tuple[int, ...]]:
+        """The one image."""
+        return {"": self._shape}
+
+    def array(self, name: str) -> Any:
+        """The image."""
+        if self._array is None:
+            self._array = self._memory(self.path)
+            self.held = self._array.nbytes
+        return self._array
+
+    def dtype(self, name: str) -> np.dtype:
+        """Its type, without decoding it."""
+        return self._type
+
+    def told(self, name: str) -> Told:
+        """What GDAL wrote: the value without data, scale and offset (the same for all bands), wavelengths."""
+        items = self._items()
+        no_data = self._tags.get(GDAL_NODATA)
+        try:
+            value = None if no_data is None else float(str(no_data).strip().strip("\0"))
+        except ValueError:
+            value = None
+        scales, offsets = self._by_band(items, "scale"), self._by_band(items, "offset")
+        waves = self._by_band(items, "wavelength")
+        unit = next((text for key, text in items if key[0] == "wavelength_units"), None)
+        return Told(
+            axes=self._axes,
+            wavelengths=None if waves is None else nanometres(waves, unit),
+            no_data=value,
+            scale=float(scales[0]) if scales is not None and np.ptp(scales) == 0 else 1.0,
+            offset=float(offsets[0]) if offsets is not None and np.ptp(offsets) == 0 else 0.0,
+        )
+
+    def _items(self) -> list[tuple[tuple[str, int], str]]:
+        """((name, band), text) of GDAL's items, by their role where they have one."""
+        text = self._tags.get(GDAL_METADATA)
+        if not text:
+            return []
+        try:
+            root = ElementTree.fromstring(str(text).strip("\0"))
+        except ElementTree.ParseError:
+            return []
+        return [
+            ((str(i.get("role") or i.get("name", "")).lower(), int(i.get("sample", -1))), (i.text or "").strip())
+            for i in root.iter("Item")
+        ]
+
+    def _by_band(self, items: list[tuple[tuple[str, int], str]], name: str) -> np.ndarray | None:
+        found = {key[1]: text for key, text in items if key[0] == name}
+        count = self._shape[self._axes.index("b")]
+        try:
+            return np.array([float(found[band]) for band in range(count)])
+        except (KeyError, ValueError):
+            return None
+
+    def close(self) -> None:
+        """Lets go of the image."""
+        self._array = None
+        self.held = 0
+
+
+RIGHT = "right are several bands: (bands, height, width) planar or (height, width, bands) interleaved"
