@@ -8,9 +8,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from stem_spectral import masking as masks
+from stem_spectral.interpolation import by_distance, refuse_large
 from stem_spectral.masked_transformer import Decoder, Encoder
 from stem_spectral.masking import Strategy
 from stem_spectral.patches import Extent, Grid, cube_extent, from_patches, grid_of, over_voxels, to_patches
@@ -72,10 +73,13 @@ class MaeSpectral(Model):
             spectral groups at all places. The number hidden is rounded to whole ones.
         pooling: what a latent is: mean, over all tokens, (embed_dim,); tokens, the mean over the bands for each place,
             (embed_dim, rows, columns), zero where nothing was shown.
+        residual: what the decoder's output is added to: none; distance, the mean of what is shown weighted by
+            distance^-4, from which an untrained model starts (with masking tube). It saves a network that has little to
+            learn from, such as one scene, from having to learn what nearness means.
         drop_path: chance that a branch of the last block of the encoder is left out for an item in training; it grows
             from 0 at the first block.
         checkpoint_blocks: whether the backward pass computes blocks again rather than keep what is in them: less
-            memory, about a third more time.
+            memory, more time.
 
     Raises:
         UserError: if the input is no cube of a fixed size, heads do not divide a width, or there is nothing to hide.
@@ -97,19 +101,26 @@ class MaeSpectral(Model):
         mask_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.8,
         masking: Strategy = "random",
         pooling: Literal["mean", "tokens"] = "mean",
+        residual: Literal["none", "distance"] = "none",
         drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__(spec)
         preset = SIZES[size]
         self.patch: Extent = (patch[0], patch[1], patch[2])
-        self.mask_ratio, self.masking, self.pooling = mask_ratio, masking, pooling
+        self.mask_ratio, self.masking, self.pooling, self.residual = mask_ratio, masking, pooling, residual
         self.embed_dim, heads = embed_dim or preset.embed_dim, heads or preset.heads
         decoder_heads = decoder_heads or preset.decoder_heads
         decoder_dim = decoder_dim or math.ceil(DECODER_DIM / decoder_heads) * decoder_heads
         _refuse_uneven(embed_dim=(self.embed_dim, heads), decoder_dim=(decoder_dim, decoder_heads))
         self.grid = grid_of(cube_extent(spec), self.patch)
         masks.hidden_count(masking, self.grid, mask_ratio)  # refuses what cannot be masked, before any data are read
+        if residual == "distance":
+            if masking != "tube":
+                raise UserError(
+                    f"residual 'distance' goes with masking 'tube', not with '{masking}'", hint="set residual: none"
+                )
+            refuse_large(self.grid, self.patch)
         blocks = {"mlp_ratio": mlp_ratio, "checkpoint_blocks": checkpoint_blocks}
         self.encoder = Encoder(
             self.grid, self.patch, self.embed_dim, depth or preset.depth, heads, drop_path=drop_path, **blocks
@@ -117,6 +128,8 @@ class MaeSpectral(Model):
         self.decoder = Decoder(
             self.grid, math.prod(self.patch), self.embed_dim, decoder_dim, decoder_depth, decoder_heads, **blocks
         )
+        if residual == "distance":
+            nn.init.zeros_(self.decoder.head.weight)
 
     def provides(self) -> Mapping[str, FieldSpec]:
         """``prediction``, ``inpainted`` and ``hidden``, like the input, and ``latent``."""
@@ -168,8 +181,12 @@ class MaeSpectral(Model):
     def _predicted(self, x: Tensor, grid: Grid, shown: Tensor) -> dict[str, Tensor]:
         """The outputs from the tokens of indices ``shown`` (n, tokens shown)."""
         extent: Extent = (x.shape[1], x.shape[2], x.shape[3])
-        features = self.encoder(to_patches(x, self.patch), grid, shown)
-        prediction = from_patches(self.decoder(features, grid, shown), self.patch, extent)
+        patches = to_patches(x, self.patch)
+        features = self.encoder(patches, grid, shown)
+        values = self.decoder(features, grid, shown)
+        if self.residual == "distance":
+            values = values + by_distance(patches, self.patch, extent, shown)
+        prediction = from_patches(values, self.patch, extent)
         unseen = torch.ones(len(x), grid.tokens, dtype=torch.bool, device=x.device).scatter(1, shown, False)
         hidden = over_voxels(unseen, self.patch, extent)
         return {
