@@ -151,6 +151,7 @@ def _counting(stored: np.ndarray, no_data: float | None) -> np.ndarray:
     counts = np.isfinite(stored) if stored.dtype.kind == "f" else np.ones(stored.shape, bool)
     if no_data is not None and not np.isnan(no_data):
         # A float32 file holds the nearest float32 to the value that its header has in decimals.
-        value = np.asarray(no_data).astype(stored.dtype) if stored.dtype.kind == "f" else no_data
+        with np.errstate(over="ignore"):
+            value = np.asarray(no_data).astype(stored.dtype) if stored.dtype.kind == "f" else no_data
         counts &= stored != value
     return counts

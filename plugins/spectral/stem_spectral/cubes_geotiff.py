@@ -11,6 +11,7 @@ import numpy as np
 
 from stem_spectral.cube_file import CubeFile, Told, nanometres
 from stem_spectral.cube_libraries import imported
+from stem_spectral.tiff_segments import Segments
 from stemcore import UserError
 
 GDAL_METADATA, GDAL_NODATA = 42112, 42113
@@ -18,8 +19,8 @@ GDAL_METADATA, GDAL_NODATA = 42112, 42113
 
 
 class GeoTiffCube(CubeFile):
-    """A GeoTIFF, its bands planar, interleaved, or a page each. Without compression it is mapped into memory, else
-    decoded as a whole when first asked for."""
+    """A GeoTIFF, its bands planar, interleaved, or a page each. Without compression it is mapped into memory, else the
+    strips or tiles that are touched are decoded."""
 
     kind = "GeoTIFF"
     exclusive = True
@@ -27,18 +28,20 @@ class GeoTiffCube(CubeFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         tifffile = imported("tifffile", "reading GeoTIFF files")
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            page = series.keyframe
+        self._file = tifffile.TiffFile(path)
+        try:
+            series = self._file.series[0]
             if series.ndim != 3 or not {"Y", "X"} <= {*series.axes}:
                 raise UserError(f"its image has the axes {series.axes}, {series.shape}", where=str(path), hint=RIGHT)
-            self._shape: tuple[int, ...] = tuple(series.shape)
             self._axes = "".join({"Y": "h", "X": "w"}.get(axis, "b") for axis in series.axes)
-            self._tags = {tag: page.tags[tag].value for tag in (GDAL_METADATA, GDAL_NODATA) if tag in page.tags}
-            self._mapped = series.dataoffset is not None
-            self._type = np.dtype(series.dtype)
-        self._memory = tifffile.memmap if self._mapped else tifffile.imread
-        self._array: np.ndarray | None = self._memory(path, mode="r") if self._mapped else None
+            tags = series.keyframe.tags
+            self._tags = {tag: tags[tag].value for tag in (GDAL_METADATA, GDAL_NODATA) if tag in tags}
+            mapped = series.dataoffset is not None
+            self._array: Any = tifffile.memmap(path, mode="r") if mapped else Segments(self._file, series, self._axes)
+            self._shape: tuple[int, ...] = tuple(self._array.shape)
+        except BaseException:
+            self._file.close()
+            raise
 
     def arrays(self) -> Mapping[str, tuple[int, ...]]:
         """The one image."""
@@ -46,14 +49,7 @@ class GeoTiffCube(CubeFile):
 
     def array(self, name: str) -> Any:
         """The image."""
-        if self._array is None:
-            self._array = self._memory(self.path)
-            self.held = self._array.nbytes
         return self._array
-
-    def dtype(self, name: str) -> np.dtype:
-        """Its type, without decoding it."""
-        return self._type
 
     def told(self, name: str) -> Told:
         """What GDAL wrote: the value without data, scale and offset (the same for all bands), wavelengths."""
@@ -97,9 +93,9 @@ class GeoTiffCube(CubeFile):
             return None
 
     def close(self) -> None:
-        """Lets go of the image."""
+        """Lets go of the file."""
         self._array = None
-        self.held = 0
+        self._file.close()
 
 
 RIGHT = "right are several bands: (bands, height, width) planar or (height, width, bands) interleaved"

@@ -15,6 +15,10 @@ WAVELENGTHS = ("wavelengths", "wavelength")
 """Names, in any case, of what lies beside a cube and has as many values as it has bands."""
 
 
+CACHE = 1 << 24
+"""Bytes of decoded chunks that are kept of each array: the tiles of a scene share them."""
+
+
 class Hdf5Cubes(CubeFile):
     """An HDF5 file."""
 
@@ -26,10 +30,16 @@ class Hdf5Cubes(CubeFile):
         import hdf5plugin  # noqa: F401  importing it registers the filters
 
         super().__init__(path)
-        self._file = h5py.File(path, "r", locking="best-effort")
+        self._shapes: dict[str, tuple[int, ...]] | None = None
+        self._file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CACHE)
 
     def arrays(self) -> Mapping[str, tuple[int, ...]]:
         """Every dataset of numbers by its path."""
+        if self._shapes is None:
+            self._shapes = self._looked_up()
+        return self._shapes
+
+    def _looked_up(self) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
 
         def look(name: str, item: Any) -> None:

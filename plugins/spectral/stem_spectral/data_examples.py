@@ -25,8 +25,8 @@ def mixed(bands: int = BANDS, height: int = HEIGHT, width: int = WIDTH, start: f
 
 
 def hyperspectral(folder: Path) -> list[DatasetExample]:
-    """A scene in tiles with a mask and labels, each other format, and a table with labels and pictures."""
-    return [_scene(folder), _table(folder), _envi(folder), *_others(folder)]
+    """A scene in tiles with a mask and labels, a table of cubes in each format with pictures, and ENVI's."""
+    return [_scene(folder), _table(folder), _envi(folder)]
 
 
 def _scene(folder: Path) -> DatasetExample:
@@ -58,19 +58,20 @@ def _table(folder: Path) -> DatasetExample:
     from PIL import Image
 
     rows = ["ID,label,hs_file,rgb_file,eye,use"]
-    for k in range(5):
-        with h5py.File(folder / f"cube{k}.h5", "w") as file:
-            file["Cube/Images"] = (1000 * mixed(start=k)).astype(">u2")
-            file["Cube/Images"].attrs["scale_factor"] = 0.001
+    for k, file in enumerate(_written_in_each_format(folder)):
         Image.fromarray(np.full((HEIGHT, WIDTH, 3), 40 * k, np.uint8)).save(folder / f"cube{k}.png")
-        use = "test" if k == 4 else "train"
-        rows.append(f"P{k},{('healthy', 'ill')[k % 2]},cube{k}.h5,cube{k}.png,{'LR'[k % 2]},{use}")
+        use = "train" if k else "test"
+        rows.append(f"P{k},{('healthy', 'ill')[k % 2]},{file},cube{k}.png,{'LR'[k % 2]},{use}")
     path = folder / "cubes.csv"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (folder / "twice.csv").write_text("\n".join([*rows, rows[1]]), encoding="utf-8")
-    (folder / "gone.csv").write_text("\n".join([*rows, "P9,ill,cube9.h5,cube0.png,L,train"]), encoding="utf-8")
     np.save(folder / "larger.npy", mixed(height=HEIGHT + 1))
-    (folder / "larger.csv").write_text("\n".join([*rows, "P9,ill,larger.npy,cube0.png,L,train"]), encoding="utf-8")
+    wrong = {
+        "twice": rows[1],
+        "gone": "P9,ill,cube9.h5,cube0.png,L,train",
+        "larger": "P9,ill,larger.npy,cube0.png,L,test",
+    }
+    for name, row in wrong.items():
+        (folder / f"{name}.csv").write_text("\n".join([*rows, row]), encoding="utf-8")
     config = {"path": str(path), "wavelengths": [450.0, 700.0], "split_column": "use", "group_column": "eye"}
     broken = {
         "an ID twice": {**config, "path": str(folder / "twice.csv")},
@@ -80,6 +81,20 @@ def _table(folder: Path) -> DatasetExample:
         "a class that is not named": {**config, "classes": ["healthy"]},
     }
     return DatasetExample(label="table", config=config, broken=broken)
+
+
+def _written_in_each_format(folder: Path) -> list[str]:
+    """Cubes of the same bands; returns the names of their files."""
+    import scipy.io
+    import tifffile
+
+    cubes = [mixed(start=float(k)) for k in range(4)]
+    with h5py.File(folder / "cube0.h5", "w") as file:
+        file["Cube/Images"] = cubes[0].astype(">f4")
+    np.save(folder / "cube1.npy", cubes[1])
+    scipy.io.savemat(folder / "cube2.mat", {"cube": np.moveaxis(cubes[2], 0, -1), "wavelengths": WAVELENGTHS})
+    tifffile.imwrite(folder / "cube3.tif", cubes[3], photometric="minisblack", planarconfig="separate")
+    return ["cube0.h5", "cube1.npy", "cube2.mat", "cube3.tif"]
 
 
 def _envi(folder: Path) -> DatasetExample:
@@ -93,20 +108,6 @@ def _envi(folder: Path) -> DatasetExample:
     envi.save_image(str(path), values, interleave="bil", byteorder=1, metadata=header, force=True)
     config = {"path": str(path), "tile": 4, "bad_bands": "mask"}
     return DatasetExample(label="envi", config=config, broken={"a table's column": {**config, "group_column": "eye"}})
-
-
-def _others(folder: Path) -> list[DatasetExample]:
-    import scipy.io
-    import tifffile
-
-    np.save(folder / "cube.npy", mixed())
-    scipy.io.savemat(folder / "cube.mat", {"cube": np.moveaxis(mixed(), 0, -1), "wavelengths": WAVELENGTHS})
-    tifffile.imwrite(folder / "cube.tif", mixed(), photometric="minisblack", planarconfig="separate")
-    return [
-        DatasetExample(label="npy", config={"path": str(folder / "cube.npy"), "tile": 6, "edges": "drop"}),
-        DatasetExample(label="mat", config={"path": str(folder / "cube.mat"), "band_wavelengths": [[500.0, 660.0]]}),
-        DatasetExample(label="tif", config={"path": str(folder / "cube.tif"), "tile": 6}),
-    ]
 
 
 def affine(folder: Path) -> list[AugmentationExample]:

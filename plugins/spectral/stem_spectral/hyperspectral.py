@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import Field
 
 from stem_spectral.band_choice import BandChoice, BandIndex, BandWavelength
-from stem_spectral.collection import bands_of, check_alike, entries_of, files_of
+from stem_spectral.collection import bands_of, entries_of, files_of
 from stem_spectral.cube import DATASET, Axes, Names
 from stem_spectral.cube_fields import Fields
-from stem_spectral.cube_formats import check_file
+from stem_spectral.cutting import both, grids_of, tiling_of
+from stem_spectral.elsewhere import has
 from stem_spectral.labels import Labels
-from stem_spectral.manifest import Columns, Row, rows_of
+from stem_spectral.manifest import Columns, rows_at
 from stem_spectral.open_files import OpenFiles
-from stem_spectral.tiling import Grid, Tiling, whole
 from stemcore import Dataset, FieldSpec, UserError
 
 Pixels = Annotated[int, Field(ge=1)]
@@ -106,15 +106,15 @@ class Hyperspectral(Dataset):
         if group_column and regions:
             raise UserError("'regions' and 'group_column' both make groups", hint="leave one of them out")
         columns = Columns(id_column, file_column, label_column, rgb_column, split_column, group_column)
-        self._rows = _rows(self._path, columns)
+        self._rows = rows_at(self._path, columns)
         self._files = OpenFiles()
         names = Names(dataset, axes, mask, label_map, wavelengths)
         try:
             entries = entries_of(self._files, self._rows, names)
             chosen = bands_of(entries, BandChoice(bands, band_wavelengths, wavelength_tolerance), bad_bands)
-            grids = _grids(entries, _tiling(tile, stride, edges, regions, region_gap))
+            grids = grids_of(entries, tiling_of(tile, stride, edges, regions, region_gap))
             labels = Labels(self._files, entries, ignore_label, classes)
-            size = _both(tile) if tile is not None else entries[0].cube.shape[1:]
+            size = both(tile) if tile is not None else entries[0].cube.shape[1:]
             value = float("nan") if no_data == "nan" else no_data
             self._reader = Fields(self._files, entries, chosen, size, labels, value, bad_bands, unit)
         finally:
@@ -138,7 +138,7 @@ class Hyperspectral(Dataset):
         """
         found = {**arguments, "path": path}
         for role in ("mask", "label_map", "split_column", "group_column"):
-            if found.get(role) and not _has(path.expanduser(), role, found):
+            if found.get(role) and not has(path.expanduser(), role, found):
                 found[role] = None
         return cls(**found)
 
@@ -221,63 +221,3 @@ class Hyperspectral(Dataset):
         """Lets go of the files; ``read`` opens them again."""
         self._files.close()
         self._reader.close()
-
-
-def _rows(path: Path, columns: Columns) -> list[Row]:
-    if path.suffix.lower() == ".csv":
-        return rows_of(path, columns)
-    if columns.split or columns.group:
-        name = "split_column" if columns.split else "group_column"
-        raise UserError(f"'{name}' names a column, and the data are one cube", where=str(path), hint="give a CSV file")
-    return [Row(str(path), path.stem, path)]
-
-
-def _both(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
-
-
-def _tiling(
-    tile: int | tuple[int, int] | None,
-    stride: int | tuple[int, int] | None,
-    edges: str,
-    regions: tuple[int, int] | None,
-    gap: int,
-) -> Tiling | None:
-    if tile is None:
-        given = {"stride": stride, "regions": regions}
-        if named := [name for name, value in given.items() if value is not None]:
-            raise UserError(f"'{named[0]}' is given without 'tile'", hint="set the size of the tiles")
-        return None
-    size = _both(tile)
-    return Tiling(size, size if stride is None else _both(stride), edges == "shift", regions or (1, 1), gap)
-
-
-def _grids(entries: Sequence[Any], tiling: Tiling | None) -> list[Grid]:
-    """The tiles of every cube, whole ones where they are not cut: these must be of one size."""
-    if tiling is None:
-        check_alike(entries, "height and width", lambda e: e.cube.shape[1:], "set tile to cut them into tiles")
-        return [whole(*entry.cube.shape[1:]) for entry in entries]
-    found = []
-    for entry in entries:
-        try:
-            found.append(tiling.of(*entry.cube.shape[1:]))
-        except UserError as error:
-            problem = error.problems[0]
-            raise UserError(problem.message, where=entry.row.where, hint=problem.hint) from None
-    return found
-
-
-def _has(path: Path, role: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether other data have what a parameter names: a column of the table, or an array in the first file."""
-    check_file(path)
-    if role.endswith("column"):
-        if path.suffix.lower() != ".csv":
-            return False
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            return arguments[role] in [cell.strip().strip('"') for cell in file.readline().split(",")]
-    columns = Columns(id=arguments.get("id_column", "ID"), file=arguments.get("file_column", "hs_file"))
-    files = OpenFiles()
-    try:
-        return str(arguments[role]).strip("/") in files.file(_rows(path, columns)[0].path).arrays()
-    finally:
-        files.close()

@@ -178,6 +178,11 @@ class MaeSpectral(Model):
             whole = torch.where(outputs["hidden"], outputs["prediction"], whole)
         return whole
 
+    def predict(self, cubes: Tensor, shown: Tensor) -> Tensor:
+        """Every patch of cubes (n, bands, height, width) as it is predicted from those ``shown``, indices (n, patches
+        shown): to hide what one chooses."""
+        return self._predicted(cubes, self._grid(cubes), shown)["prediction"]
+
     def _predicted(self, x: Tensor, grid: Grid, shown: Tensor) -> dict[str, Tensor]:
         """The outputs from the tokens of indices ``shown`` (n, tokens shown)."""
         extent: Extent = (x.shape[1], x.shape[2], x.shape[3])

@@ -47,6 +47,20 @@ class Row:
     group: str | None = None
 
 
+def rows_at(path: Path, columns: Columns) -> list[Row]:
+    """The rows of a table, or a row for a single cube.
+
+    Raises:
+        UserError: as ``rows_of`` does, and where columns are named and there is no table.
+    """
+    if path.suffix.lower() == ".csv":
+        return rows_of(path, columns)
+    if columns.split or columns.group:
+        name = "split_column" if columns.split else "group_column"
+        raise UserError(f"'{name}' names a column, and the data are one cube", where=str(path), hint="give a CSV file")
+    return [Row(str(path), path.stem, path)]
+
+
 def rows_of(path: Path, columns: Columns) -> list[Row]:
     """The rows of a CSV file; its relative paths are relative to it.
 
