@@ -24,6 +24,8 @@ TO_SRGB = np.array(
     [[3.2404542, -1.5371385, -0.4985314], [-0.969266, 1.8760108, 0.041556], [0.0556434, -0.2040259, 1.0572252]]
 )
 GREY = 0.5
+LEAST = 0.1
+"""Of the absolute weights of a primary colour, what has to be left of their sum."""
 
 
 class Mixture(NamedTuple):
@@ -72,9 +74,7 @@ def mixture(number: int, wavelengths: np.ndarray | None, bands: Sequence[int] | 
             raise UserError(f"the data have no band {', '.join(beyond)}", hint=f"bands are 0 to {number - 1}")
         return _of_bands(number, bands, "bands")
     places = np.flatnonzero(usable) if usable.any() else np.arange(number)
-    if wavelengths is not None and all(
-        ((wavelengths[places] >= a) & (wavelengths[places] < b)).any() for a, b in VISIBLE
-    ):
+    if wavelengths is not None and sees_colour(wavelengths[places]):
         weights = np.zeros((3, number))
         weights[:, places] = by_eye(wavelengths[places])
         return Mixture(weights, "CIE 1931", True)
@@ -84,16 +84,30 @@ def mixture(number: int, wavelengths: np.ndarray | None, bands: Sequence[int] | 
     return _of_bands(number, chosen, "bands")
 
 
+def sees_colour(wavelengths: np.ndarray) -> bool:
+    """Whether bands at these wavelengths cover the visible, closely enough for each primary colour to come out of their
+    sum: its weights have both signs, and of few bands the negative ones may prevail."""
+    if not all(((wavelengths >= shortest) & (wavelengths < longest)).any() for shortest, longest in VISIBLE):
+        return False
+    weights = _unscaled(wavelengths)
+    return bool((weights.sum(1) > LEAST * np.abs(weights).sum(1)).all())
+
+
 def by_eye(wavelengths: np.ndarray) -> np.ndarray:
     """The weight of each band in linear red, green and blue (3, n), each band standing for the part of the spectrum
-    that is nearest to it. Their sums are 1, so that a surface which reflects
-    all wavelengths alike is neutral, whatever part of the visible the bands leave out."""
-    order = np.argsort(wavelengths, kind="stable")
-    shares = np.empty(len(wavelengths))
-    shares[order] = np.gradient(wavelengths[order]) if len(order) > 1 else 1.0
-    weights = TO_SRGB @ (matching_functions(wavelengths) * shares)
+    that is nearest to it. Their sums are 1, so that a surface which reflects all wavelengths alike is neutral, whatever
+    part of the visible the bands leave out."""
+    weights = _unscaled(wavelengths)
     scaled: np.ndarray = weights / weights.sum(1, keepdims=True)
     return scaled
+
+
+def _unscaled(wavelengths: np.ndarray) -> np.ndarray:
+    order = np.argsort(wavelengths, kind="stable")
+    shares = np.empty(len(wavelengths))
+    shares[order] = np.gradient(wavelengths[order])
+    found: np.ndarray = TO_SRGB @ (matching_functions(wavelengths) * shares)
+    return found
 
 
 def linear(cube: np.ndarray, made: Mixture) -> np.ndarray:

@@ -73,6 +73,12 @@ def test_without_visible_light_bands_are_spread_evenly():
     assert np.argmax(backwards.weights, axis=1).tolist() == [10, 30, 50]  # the longest wavelengths are red
 
 
+def test_bands_that_make_no_white_are_shown_as_they_are():
+    cyan = np.array([495.0, 505.0, 581.0])  # their blue would be less than nothing
+    assert not mixture(3, cyan, None, np.ones(3, dtype=bool)).true
+    assert mixture(3, np.array([460.0, 540.0, 610.0]), None, np.ones(3, dtype=bool)).true
+
+
 def test_bad_bands_have_no_weight():
     usable = ALL.copy()
     usable[10:20] = False
