@@ -10,7 +10,8 @@ from typing import Any
 from stemcore.errors import UserError
 from stemcore.plugins import Entry, catalogue
 from stemcore.plugins.shipped import summary_of
-from stemcore.recipe.extends import element, read_tree, type_of
+from stemcore.recipe.elements import element, type_of
+from stemcore.recipe.extends import read_tree
 from stemcore.recipe.node import Node, Place, from_plain
 from stemcore.recipe.options import options_of
 from stemcore.recipe.overrides import read_overrides

@@ -143,3 +143,12 @@ def test_list_ends_with_what_is_broken_refused_and_switched_off(lab, distributio
 def test_show_of_what_is_not_there(asked, said, capsys):
     assert execute(["plugins", "show", asked]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_show_prints_the_file_of_an_option(capsys):
+    assert execute(["plugins", "show", "option/model/mae_large"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("option/model/mae_large\n\nThe masked autoencoder of cubes")
+    assert page.endswith("\ntype: mae_spectral\nsize: large\n")
+    assert execute(["plugins", "show", "option/spectral/model/mae_large", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"].endswith("size: large\n")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stemcore.cli.main import execute
+from stemcore.plugins import catalogue
 
 TEXT = "# What the lab uses.\nstem: 1\nname: lab\n"
 
@@ -42,3 +43,14 @@ def test_unknown_and_unreadable_recipes(lab, verb, tmp_path, monkeypatch, capsys
     assert execute(["recipes", verb, "lost"]) == 2
     assert "recipe 'lost' of plugin 'lab' (stem-lab) cannot be read" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_options_are_listed_by_section(capsys):
+    assert execute(["recipes", "options"]) == 0
+    rows = [line.split(None, 2) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["option", "plugin", "about"]
+    assert {entry.name.replace("/", "=") for entry in catalogue().of_kind("option")} == {row[0] for row in rows[1:]}
+    assert execute(["recipes", "options", "losses"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["option", "losses=mae_spectral"]
+    assert execute(["recipes", "options", "loss"]) == 2
+    assert "there are no options for 'loss'; did you mean 'losses'?" in capsys.readouterr().err

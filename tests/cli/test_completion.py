@@ -143,6 +143,31 @@ def test_keys_of_several_optimizers(ask: Ask, tmp_path: Path) -> None:
     assert "optimizer.fast.betas=" in ask("stem run two.yaml optimizer.fast.b")
 
 
+def test_options_of_sections(answer: Answer, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").touch()
+    line = "stem run stem4d "
+    assert {"model.", "model=", "losses.", "losses=", "trainer."} <= set(answer(line))
+    assert "trainer=" not in answer(line)
+    offered = answer(f"{line}model=mae_")
+    assert offered["model=mae_tiny"][1].startswith("The masked autoencoder of cubes, 192 wide")
+    assert "model=mae_spectral" in offered
+    assert list(answer(f"{line}losses=")) == ["losses=mae_spectral"]
+    assert list(answer(f"{line}trainer=m")) == ["trainer=mine.yaml"]
+    assert "model.mask_ratio=" in answer(f"{line}model=mae_tiny model.")
+    assert list(answer("stem recipes options l")) == ["loggers", "losses"]
+
+
+def test_elements_of_lists_by_their_types(ask: Ask) -> None:
+    line = "stem run stem4d-quick data.transforms.input."
+    assert "data.transforms.input.sqrt." in ask(line)
+    assert "data.transforms.input.standardize.mean=" in ask(f"{line}standardize.")
+    assert "data.transforms.input.standardize.mean=pattern" in ask(f"{line}standardize.mean=")
+    assert ask("stem run stem4d-quick 'data.augment=[flip, flip]' data.augment.") == [
+        "data.augment.0.",
+        "data.augment.1.",
+    ]
+
+
 def installed(kind: str) -> list[str]:
     """The components that come with the core, by name."""
     return [entry.name for entry in catalogue().of_kind(kind) if entry.distribution == "stemcore"]

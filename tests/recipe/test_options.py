@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_mistakes_in_a_file_are_placed_there(options: Path, tmp_path: Path) -> N
 
 def test_an_option_that_there_is_not(options: Path) -> None:
     assert "did you mean the option 'deep'?" in problems(options, "model=deap")[0]
-    assert "options: deep, wide" in problems(options, "model=zzz")[0]
+    assert re.search("options: deep, (.*, )?wide", problems(options, "model=zzz")[0])
     assert "write model=deep" in problems(options, "model.type=deep")[0]
     said = problems(options, "losses=boht", "losses.toy_mse.weight=2", "trainer=zzz", "loggers=fil", "data=larg")
     assert sorted(line.partition(" on the")[0] for line in said) == [
@@ -225,8 +226,7 @@ def test_the_schema_has_options_and_files(options: Path) -> None:
     ):
         assert [list(error.absolute_path) for error in errors({**written, section: wrong})] == [[section]]
     offered = schema["else"]["properties"]["model"]["anyOf"][0]
-    assert offered == {"enum": ["deep", "wide"], "markdownEnumDescriptions": ["Deep.", "Wide."]}
+    named = dict(zip(offered["enum"], offered["markdownEnumDescriptions"], strict=True))
+    assert (named["deep"], named["wide"]) == ("Deep.", "Wide.")
     for branch in ("then", "else"):
-        assert {"enum": ["both"], "markdownEnumDescriptions": ["Both."]} in schema[branch]["properties"]["losses"][
-            "anyOf"
-        ]
+        assert schema[branch]["properties"]["losses"]["anyOf"][0]["enum"][0] == "both"
