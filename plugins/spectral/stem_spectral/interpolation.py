@@ -37,7 +37,8 @@ def kriged(patches: Tensor, patch: Extent, extent: Extent, shown: Tensor, length
     cubes = patches.reshape(items, grid.groups, grid.places, bands, pixels).permute(0, 2, 4, 1, 3)
     flat = cubes.reshape(items, grid.places * pixels, grid.groups * bands)
     known = flat.gather(1, index[..., None].expand(-1, -1, flat.shape[2]))
-    with torch.autocast(shown.device.type, enabled=False):
+    # Solving needs full precision; meta tensors have no autocast to turn off.
+    with torch.autocast("cpu" if shown.is_meta else shown.device.type, enabled=False):
         means = _estimate(covariance[index], index, inside[index], known.float())
     split = means.reshape(items, grid.places, pixels, grid.groups, bands).permute(0, 3, 1, 4, 2)
     return split.reshape(patches.shape).to(patches.dtype)
