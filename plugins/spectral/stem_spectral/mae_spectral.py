@@ -42,11 +42,11 @@ SIZES: dict[Size, Numbers] = {
 
 
 class MaeSpectral(Model):
-    """Predicts hidden patches of a cube from those that it is shown (He et al. 2022), patches being cut along the
-    bands as well (as in SpectralGPT, Hong et al. 2024).
+    """Predicts hidden patches of a cube, cut along its bands as well, from those that it is shown.
 
-    Only what is shown goes through the encoder. Cubes that patches do not fill are filled up with zeros inside; what
-    comes out has their own size. Cubes of another size than that of training are taken too: positions are interpolated.
+    After He et al. 2022; patches of voxels as in SpectralGPT (Hong et al. 2024). Only what is shown goes through the
+    encoder. Cubes that patches do not fill are filled up with zeros inside; what comes out has their own size. Cubes of
+    another size than that of training are taken too: positions are interpolated.
 
     In training every item has another mask, drawn from torch's random numbers. In evaluation an item has the same mask
     every time: it depends on its ``index`` alone (without one all items have the mask of item 0). ``encode`` sees
@@ -209,13 +209,14 @@ class MaeSpectral(Model):
         if self.pooling == "mean":
             return features.mean(dim=1)
         if shown is None:
-            return features.unflatten(1, (grid.groups, grid.rows, grid.columns)).mean(dim=1).permute(0, 3, 1, 2)
+            means = features.reshape(len(features), grid.groups, grid.places, -1).mean(dim=1)
+            return means.mT.reshape(len(features), -1, grid.rows, grid.columns)
         place = shown % grid.places
         sums = features.new_zeros(len(features), grid.places, features.shape[2])
         sums = sums.scatter_add(1, place[..., None].expand_as(features), features)
         counts = features.new_zeros(len(features), grid.places).scatter_add(1, place, torch.ones_like(features[..., 0]))
         means = sums / counts.clamp(min=1)[..., None]
-        return means.unflatten(1, (grid.rows, grid.columns)).permute(0, 3, 1, 2)
+        return means.mT.reshape(len(features), -1, grid.rows, grid.columns)
 
     def _grid(self, x: Tensor) -> Grid:
         return grid_of((x.shape[1], x.shape[2], x.shape[3]), self.patch)

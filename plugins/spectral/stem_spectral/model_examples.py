@@ -19,14 +19,13 @@ ODD = cubes(5, 7, 3)
 
 
 def mae_spectral(folder: Path) -> list[ModelExample]:
-    """Every strategy; latents of each place, blocks that are computed twice, nothing hidden."""
+    """Every strategy; latents of each place, blocks that are computed twice."""
     small = {"patch": [3, 4, 4], "embed_dim": 8, "depth": 1, "heads": 2, "decoder_dim": 8, "decoder_depth": 1}
     small |= {"decoder_heads": 2, "mask_ratio": 0.5}
     variants: dict[str, dict[str, object]] = {
         "random": {},
         "tube": {"masking": "tube", "pooling": "tokens"},
         "spectral block": {"masking": "spectral_block", "checkpoint_blocks": True},
-        "nothing hidden": {"mask_ratio": 0.0, "drop_path": 0.1, "depth": 2},
     }
     return [
         ModelExample(label=label, config={**small, **config}, specs=SPECS, odd=ODD, items=3)

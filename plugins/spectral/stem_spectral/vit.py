@@ -73,8 +73,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, tokens, width) to the same."""
-        x = x + self.drop(self.attention(self.norm1(x)))
-        return x + self.drop(self.mlp(self.norm2(x)))
+        mixed: Tensor = x + self.drop(self.attention(self.norm1(x)))
+        out: Tensor = mixed + self.drop(self.mlp(self.norm2(mixed)))
+        return out
 
 
 class Blocks(nn.Module):
