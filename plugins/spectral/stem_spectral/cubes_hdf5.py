@@ -25,12 +25,14 @@ class Hdf5Cubes(CubeFile):
     kind = "HDF5"
     named = True
     exclusive = True
+    reversed = False
 
     def __init__(self, path: Path) -> None:
         import hdf5plugin  # noqa: F401  importing it registers the filters
 
         super().__init__(path)
         self._shapes: dict[str, tuple[int, ...]] | None = None
+        self._open: dict[str, Any] = {}
         self._file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CACHE)
 
     def arrays(self) -> Mapping[str, tuple[int, ...]]:
@@ -44,14 +46,16 @@ class Hdf5Cubes(CubeFile):
 
         def look(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape:
-                found[name] = self.array(name).shape
+                found[name] = item.shape[::-1] if self.reversed else item.shape
 
         self._file.visititems(look)
         return found
 
     def array(self, name: str) -> Any:
-        """The dataset."""
-        return self._file[name]
+        """The dataset, opened once: what is kept of its chunks is lost when it is closed."""
+        if name not in self._open:
+            self._open[name] = self._file[name]
+        return self._open[name]
 
     def told(self, name: str) -> Told:
         """By the conventions of netCDF: ``scale_factor``, ``add_offset``, ``_FillValue``, ``units``."""
@@ -76,6 +80,7 @@ class Hdf5Cubes(CubeFile):
 
     def close(self) -> None:
         """Closes the file."""
+        self._open.clear()
         self._file.close()
 
 
@@ -84,10 +89,11 @@ class MatlabHdf5(Hdf5Cubes):
 
     kind = "MATLAB"
     axes = "hwb"
+    reversed = True
 
     def array(self, name: str) -> Any:
         """The variable."""
-        return _Reversed(self._file[name])
+        return _Reversed(super().array(name))
 
     def told(self, name: str) -> Told:
         """The wavelengths that lie beside the cube."""
