@@ -41,7 +41,15 @@ class Interrupted(Exception):
 
 
 class TrainingFailed(Exception):
-    """Training cannot go on (exit code 1), for a reason that the message names."""
+    """Training cannot go on (exit code 1), for a reason that the message names.
+
+    Args:
+        everywhere: whether every process of a run raises it: the first one says so for all.
+    """
+
+    def __init__(self, *args: object, everywhere: bool = False) -> None:
+        super().__init__(*args)
+        self.everywhere = everywhere
 
 
 def close_match(name: str, known: Iterable[str]) -> str:

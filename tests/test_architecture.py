@@ -35,6 +35,7 @@ ORDINARY = {
     "log": "the logger of a module, and a method of loggers",
     "loss": "a kind of component, and the name of the total loss",
     "reconstruction": "what stem reconstruct writes, in its help",
+    "runs": "a layer of the core, and the folder of run directories",
     "sample": "a verb of models, and a source of figures",
     "sqrt": "a method of tensors, of which the PCA baseline takes the roots",
     "step": "an optimizer step",

@@ -26,12 +26,14 @@ from stemcore.recipe import Recipe
 
 @dataclass
 class Term:
-    """A loss, metric or figure with its wires and, for metrics and figures, how often it is wanted."""
+    """A loss, metric or figure with its wires; for metrics and figures how often it is wanted, for losses whether it
+    gets the items of all processes."""
 
     name: str
     component: Any
     wires: Wires
     every: int | None = None
+    gather: bool = False
 
 
 @dataclass

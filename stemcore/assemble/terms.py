@@ -33,7 +33,9 @@ def build_terms(parts: Parts, problems: list[Problem]) -> None:
             parts.weights[name] = _constant(float(weight))
         with collecting(problems, term.component.where):
             loss: Loss = term.component.build()
-            parts.losses.append(_wired(parts, name, "loss", loss, loss.forward, term, MODEL, problems))
+            wired = _wired(parts, name, "loss", loss, loss.forward, term, MODEL, problems)
+            wired.gather = term.gather
+            parts.losses.append(wired)
     for name, metric_term in recipe.metrics.items():
         with collecting(problems, metric_term.component.where):
             metric: Metric = metric_term.component.build()

@@ -13,6 +13,7 @@ from stemcore.cli.output import number, show, show_json, show_table, stdout_kept
 from stemcore.component.command import reporter
 
 _run = click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
+_overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.overrides_of_run)
 _data = click.option(
     "--data", type=click.Path(path_type=Path), metavar="PATH", help="Data to use instead of those of the run's recipe."
 )
@@ -21,18 +22,21 @@ _out = click.option("--out", type=click.Path(path_type=Path), required=True, met
 
 @click.command()
 @_run
+@_overrides
 @_data
 @_out
-def encode(run: Path, data: Path | None, out: Path) -> None:
+def encode(run: Path, overrides: tuple[str, ...], data: Path | None, out: Path) -> None:
     """Write the latents of every item.
 
-    RUN is a run directory. The latents are shaped to the scan where there is one. The name of the file is printed.
+    RUN is a run directory. KEY=VALUE changes what of its model does not change the weights, such as model.pooling, or
+    data.eval_batch_size. The latents are shaped to the scan where there is one. The name of the file is printed.
     """
-    _write("encode", run, data, out)
+    _write("encode", run, overrides, data, out)
 
 
 @click.command()
 @_run
+@_overrides
 @_data
 @_out
 @click.option(
@@ -49,29 +53,33 @@ def encode(run: Path, data: Path | None, out: Path) -> None:
     show_default=True,
     help="Of the chunks; every reader of HDF5 has gzip, for the others it needs hdf5plugin.",
 )
-def reconstruct(run: Path, data: Path | None, out: Path, dtype: str, compression: str) -> None:
+def reconstruct(
+    run: Path, overrides: tuple[str, ...], data: Path | None, out: Path, dtype: str, compression: str
+) -> None:
     """Write the reconstruction of every item, in physical units.
 
-    RUN is a run directory. The data set is read and written in pieces: it need not fit into memory. The name of the
-    file is printed.
+    RUN is a run directory. KEY=VALUE changes what of its model does not change the weights, or data.eval_batch_size.
+    The data set is read and written in pieces: it need not fit into memory. The name of the file is printed.
     """
-    _write("reconstruct", run, data, out, dtype=dtype, compression=compression)
+    _write("reconstruct", run, overrides, data, out, dtype=dtype, compression=compression)
 
 
 @click.command()
 @_run
+@_overrides
 @_data
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
+def evaluate(run: Path, overrides: tuple[str, ...], data: Path | None, as_json: bool) -> None:
     """Score a run by every metric of its recipe.
 
-    RUN is a run directory. The test data of its recipe are used unless others are given; what simple predictors reach
-    on them stands beside the scores of the model.
+    RUN is a run directory. KEY=VALUE changes what of its model does not change the weights, or data.eval_batch_size.
+    The test data of its recipe are used unless others are given; what simple predictors reach on them stands beside the
+    scores of the model.
     """
     with stdout_kept_clean():
         from stemcore import load_run
 
-        result = load_run(run).evaluate(data=data, reporter=reporter())
+        result = load_run(run, overrides).evaluate(data=data, reporter=reporter())
     if as_json:
         show_json(result)
     else:
@@ -79,11 +87,11 @@ def evaluate(run: Path, data: Path | None, as_json: bool) -> None:
         _show_scores(result["scores"])
 
 
-def _write(verb: str, run: Path, data: Path | None, out: Path, **options: str) -> None:
+def _write(verb: str, run: Path, overrides: tuple[str, ...], data: Path | None, out: Path, **options: str) -> None:
     with stdout_kept_clean():
         from stemcore import load_run
 
-        getattr(load_run(run), verb)(out, data=data, reporter=reporter(), **options)
+        getattr(load_run(run, overrides), verb)(out, data=data, reporter=reporter(), **options)
     show(str(out))
 
 

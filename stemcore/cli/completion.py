@@ -5,7 +5,7 @@ Nothing here imports torch but what is said of a component's own parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +17,8 @@ from stemcore.component.kinds import KINDS
 Items = list[CompletionItem[str]]
 RUN_FILES = ("recipe.yaml", "checkpoints")
 """What a run directory is told by."""
+APPLIED = ("model.", "data.eval_batch_size=")
+"""The keys that may change where a run is applied."""
 
 
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
@@ -81,9 +83,25 @@ def distributions(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """``KEY=VALUE`` for the recipe that stands before: keys one level at a time, then values."""
+    return _overrides_of(ctx.params.get("recipe") or "", ctx.params.get("overrides") or (), incomplete)
+
+
+def overrides_of_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """``KEY=VALUE`` for the run that stands before, as far as they may change where it is applied."""
+    run = Path(ctx.params.get("run") or "")
+    recipe = next((str(p) for folder in (run, *run.parents[:2]) if (p := folder / RUN_FILES[0]).is_file()), "")
+    wanted = [text for text in APPLIED if text.startswith(incomplete) and text != incomplete]
+    if wanted:
+        return [CompletionItem(text, type="nospace") for text in wanted]
+    if not incomplete.startswith(APPLIED):
+        return []
+    return _overrides_of(recipe, ctx.params.get("overrides") or (), incomplete)
+
+
+def _overrides_of(recipe: str, given: Sequence[str], incomplete: str) -> Items:
     from stemcore.cli.override_keys import OverrideKeys
 
-    keys = OverrideKeys(ctx.params.get("recipe") or "", ctx.params.get("overrides") or ())
+    keys = OverrideKeys(recipe, given)
     key, equals, value = incomplete.partition("=")
     if not equals:
         return [CompletionItem(text, type="nospace", help=about) for text, about in keys.continued(key)]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 
 import click
 
+from stemcore.component.command import is_first_process
 from stemcore.errors import Interrupted, TrainingFailed, UserError
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+SILENCE_SECONDS = 2.0
 
 
 def report(error: BaseException, debug: bool) -> int:
@@ -24,12 +28,22 @@ def report(error: BaseException, debug: bool) -> int:
     """
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
+    if not is_first_process():
+        if (isinstance(error, TrainingFailed) and error.everywhere) or exit_code(error) == INTERRUPTED:
+            return exit_code(error)
+        # What the first process meets, too, it says for all, and it ends this one meanwhile.
+        time.sleep(SILENCE_SECONDS)
     with suppress(OSError):  # Whoever read stderr may be gone; the exit code still says it.
         if debug:
             traceback.print_exception(error)
         for line in _lines(error):
+            line = line if is_first_process() else f"{line} (process {_number()} of the run)"
             print(line if debug or not line.startswith("stem: ") else _with_advice(line, error), file=sys.stderr)
     return exit_code(error)
+
+
+def _number() -> str:
+    return os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK", "0")
 
 
 def exit_code(error: BaseException) -> int:

@@ -14,6 +14,7 @@ from stemcore.cli.failures import report, stdout_is_closed
 from stemcore.cli.options import common
 from stemcore.cli.verbs import Stem
 from stemcore.cli.warning_lines import warnings_in_lines
+from stemcore.component.command import ARGUMENTS
 
 EPILOG = """Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted.
 
@@ -46,6 +47,7 @@ def execute(args: Sequence[str]) -> int:
     is among the arguments."""
     try:
         with warnings_in_lines(), stem.make_context("stem", list(args)) as ctx:
+            ctx.meta[ARGUMENTS] = tuple(args)
             stem.invoke(ctx)
         sys.stdout.flush()
     except BrokenPipeError as error:

@@ -27,6 +27,10 @@ QUIET = "stemcore.quiet"
 """Where the context of a verb says that ``-q`` was given."""
 
 
+ARGUMENTS = "stemcore.arguments"
+"""Where the context of a verb has the arguments of the command line."""
+
+
 def reporter() -> Reporter:
     """The reporter of the verb that runs: silent under ``-q``, and in all processes of a job but the first."""
     context = click.get_current_context(silent=True)

@@ -88,14 +88,15 @@ def shuffled(
         epoch: the order.
         batch_size: items of a batch per process: the global batch is ``batch_size * world``.
         start: batches to leave out, as already trained on.
-        rank, world: this process among how many; it owns the lanes ``rank``, ``rank + world``, ...
+        rank, world: this process among how many; it owns the lanes ``rank``, ``rank + world``, ..., or every
+            ``world``-th item where there are too few lanes.
         drop_last: leaves out a last batch that is not full.
         limit: batches of the epoch, those left out at its start among them; ``None`` for all.
         together: items of a job, unless a block alone has more.
     """
     count = batch_count(len(epoch), batch_size, world, drop_last)
     numbers = range(start, count if limit is None else min(count, limit))
-    jobs = _window_jobs(epoch.lanes[rank::world], batch_size, numbers, together)
+    jobs = _window_jobs(epoch.lanes, batch_size, numbers, together, rank, world)
     return Plan(jobs, epoch.share(rank, world), batch_size, numbers)
 
 
@@ -139,28 +140,38 @@ def _ordered_pieces(blocks: Sequence[np.ndarray], batch_size: int, rank: int, wo
             yield Piece(block, batch.tolist(), row.tolist(), straight=bool(batch[0] == batch[-1]))
 
 
-def _window_jobs(lanes: Sequence[Sequence[Window]], batch_size: int, wanted: range, together: int) -> Iterator[Job]:
-    """The jobs of the windows of a process's lanes, those first that are needed first. Item ``k`` of lane ``q`` of its
-    ``n`` lanes is number ``k * n + q`` of its items."""
+def _window_jobs(
+    lanes: Sequence[Sequence[Window]], batch_size: int, wanted: range, together: int, rank: int, world: int
+) -> Iterator[Job]:
+    """The jobs of the windows that a process has items in, those first that are needed first. Item ``k`` of lane ``q``
+    of ``n`` lanes is number ``k * n + q`` of the epoch; numbers ``rank``, ``rank + world``, ... are the process's."""
     windows: list[tuple[int, Window]] = []
+    shared = len(lanes) % world > 0
     for q, lane in enumerate(lanes):
+        if not shared and q % world != rank:
+            continue
         start = 0
         for window in lane:
             windows.append((start * len(lanes) + q, window))
             start += len(window.order)
     windows.sort(key=lambda entry: entry[0])
     for first, window in windows:
-        low = max(first // batch_size, wanted.start)
-        high = min((first + len(lanes) * (len(window.order) - 1)) // batch_size, wanted.stop - 1)
-        position = np.empty(len(window.order), np.int64)
-        position[window.order] = first + len(lanes) * np.arange(len(window.order))
-        yield from _grouped(_pieces_of(window, position, batch_size, low, high), together, (low, high))
+        number = np.empty(len(window.order), np.int64)
+        number[window.order] = first + len(lanes) * np.arange(len(window.order))
+        mine, position = number % world == rank, number // world
+        if not mine.any():
+            continue
+        low = max(int(position[mine].min()) // batch_size, wanted.start)
+        high = min(int(position[mine].max()) // batch_size, wanted.stop - 1)
+        yield from _grouped(_pieces_of(window, position, mine, batch_size, low, high), together, (low, high))
 
 
-def _pieces_of(window: Window, position: np.ndarray, batch_size: int, low: int, high: int) -> Iterator[Piece]:
-    """The pieces of a window, of which only the items of batches ``low`` to ``high`` are wanted."""
+def _pieces_of(
+    window: Window, position: np.ndarray, mine: np.ndarray, batch_size: int, low: int, high: int
+) -> Iterator[Piece]:
+    """The pieces of a window, of which only the process's items of batches ``low`` to ``high`` are wanted."""
     batch, row = np.divmod(position, batch_size)
-    keep = (batch >= low) & (batch <= high)
+    keep = mine & (batch >= low) & (batch <= high)
     everything = bool(keep.all())
     start = 0
     for piece in window.pieces:

@@ -3,8 +3,9 @@
 The blocks of the training split are put in random order, and that sequence is cut into a fixed number of lanes of equal
 length. A lane is read window by window, each as many blocks as its share of the buffer holds, and the items of a window
 are permuted. Item ``k`` of the epoch is item ``k // lanes`` of lane ``k % lanes``: a batch mixes blocks from all over
-the data, the order depends on nothing but seed and epoch, and processes that own lanes see the same global batches
-however many they are. The ``len % lanes`` items at the end of the sequence rotate out for that epoch.
+the data, and the order depends on nothing but seed and epoch. Of ``world`` processes, number ``r`` gets every
+``world``-th item from the ``r``-th on, which are those of the lanes that it owns: all together see the same global
+batches however many they are. The ``len % lanes`` items at the end of the sequence rotate out for that epoch.
 
 The first window of each lane is shorter than the next, each lane's by another amount, so that the windows do not all
 end at once: the storage is read at an even pace, and a first batch does not wait for a whole buffer.
@@ -56,7 +57,9 @@ class Epoch:
         return self.share(0, 1)
 
     def share(self, rank: int, world: int) -> np.ndarray:
-        """The items of one process among ``world``, in the order in which it gets them."""
+        """The items of one process among ``world``, in the order in which it gets them: every ``world``-th one."""
+        if len(self.lanes) % world:
+            return self.share(0, 1)[rank::world]
         lanes = [np.concatenate([w.indices[w.order] for w in lane]) for lane in self.lanes[rank::world]]
         return np.stack(lanes, axis=1).reshape(-1).astype(np.int64, copy=False)
 
@@ -70,12 +73,15 @@ def restrict(blocks: Sequence[np.ndarray], indices: np.ndarray) -> list[np.ndarr
 
 
 def lane_count(items: int, block_bytes: float = 0, buffer_bytes: float = math.inf, world: int = 1) -> int:
-    """The number of lanes of a training split, which the data and the buffer decide: eight, or fewer where there are
-    too few items to be spread over them, or where the buffer does not hold a block for each.
+    """The number of lanes of a training split, which the data and the buffer decide: eight, or one where there are too
+    few items to be spread over them, or fewer where the buffer does not hold a block for each.
 
-    The number of processes has a say only where it does not divide that number: every process owns as many lanes.
+    The number of processes has a say only where it does not divide that number: every process owns as many lanes. A
+    single lane of few items is shared by all, which costs little.
     """
-    lanes = LANES if items >= LANES * FEWEST_PER_LANE else 1
+    if items < LANES * FEWEST_PER_LANE:
+        return 1
+    lanes = LANES
     while lanes > 1 and lanes * block_bytes * AHEAD > buffer_bytes:
         lanes //= 2
     return -(-lanes // world) * world

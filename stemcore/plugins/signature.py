@@ -25,7 +25,7 @@ _PREFIX = "p_"
 
 
 CORE_KEYS: dict[str, tuple[str, ...]] = {
-    "loss": ("weight", "inputs"),
+    "loss": ("weight", "inputs", "gather"),
     "metric": ("inputs", "every_n_steps"),
     "figure": ("inputs", "every_n_epochs"),
     "optimizer": ("parameters", "losses"),

@@ -47,7 +47,7 @@ class Recipe:
             "data": {name: plain(getattr(self.data, name)) for name in type(self.data).model_fields},
             "model": self.model.document(),
             "losses": {
-                key: term.component.document(weight=plain(term.weight), inputs=dict(term.inputs))
+                key: term.component.document(weight=plain(term.weight), inputs=dict(term.inputs), gather=term.gather)
                 for key, term in self.losses.items()
             },
             "metrics": {

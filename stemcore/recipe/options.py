@@ -80,7 +80,8 @@ def hint_for(section: str, name: str, known: Iterable[str], hint: str) -> str:
 
 def hint_instead(section: str, name: str) -> str:
     """What to say of a text where a mapping or a list should be, which may have been meant as an option."""
-    return f"or the name of an option, which '{name}' is not: {close_match(name, options_of(section))}"
+    broken = "".join(f"; not loaded: {trouble}" for trouble in catalogue().troubles)
+    return f"or the name of an option, which '{name}' is not: {close_match(name, options_of(section))}{broken}"
 
 
 def _split(entry: Entry) -> tuple[str, str]:

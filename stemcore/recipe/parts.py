@@ -44,11 +44,13 @@ class Component:
 
 @dataclass(frozen=True)
 class LossTerm:
-    """A term of the total loss: its weight (a number, or a schedule) and the renaming of its inputs."""
+    """A term of the total loss: its weight (a number, or a schedule), the renaming of its inputs, and whether it gets
+    the items of all devices."""
 
     component: Component
     weight: float | Component
     inputs: dict[str, str]
+    gather: bool = False
 
 
 @dataclass(frozen=True)

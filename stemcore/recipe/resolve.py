@@ -136,7 +136,7 @@ class _Resolver(Inspection):
             keys = self.core_keys(LossKeys, place, but=("weight",) if scheduled else ())
             schedule = self.component("weight_schedule", (*place, "weight")) if scheduled else None
             if component is not None and keys is not None and (schedule is not None or not scheduled):
-                terms[key] = LossTerm(component, schedule or keys.weight, keys.inputs)
+                terms[key] = LossTerm(component, schedule or keys.weight, keys.inputs, keys.gather)
         return terms
 
     def metrics(self) -> dict[str, MetricTerm]:

@@ -138,7 +138,12 @@ class TrainerConfig(Section):
     precision: Precision = Field("32", description="32, 16-mixed or bf16-mixed")
     devices: Devices = Field("auto", description="auto, a number of devices, or their numbers")
     num_nodes: AtLeastOne = Field(1, description="machines")
-    strategy: str = Field("auto", description="auto, ddp, fsdp, deepspeed: a strategy of Lightning Fabric")
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true", "fsdp"] = Field(
+        "auto",
+        description="ddp: each device has the whole model; fsdp: a share of each parameter; auto: ddp where there are "
+        "several",
+    )
+    sync_batchnorm: bool = Field(False, description="batch normalisation over the items of all devices")
     accumulate_grad_batches: AtLeastOne = Field(1, description="batches whose gradients make one optimizer step")
     gradient_clip_val: Finite | None = Field(None, gt=0, description="largest norm of the gradients; null: no limit")
     early_stopping: EarlyStopping | None = Field(None, description="stop when a scalar no longer improves; null: never")
@@ -167,6 +172,7 @@ class LossKeys(Section):
 
     weight: Annotated[Finite, Field(ge=0)] = Field(1.0, description="factor of this term in the total loss")
     inputs: dict[str, str] = Field(default={}, description="the tensor to take for each parameter")
+    gather: bool = Field(False, description="compute it on the items of all devices at once, not on those of each")
 
 
 class MetricKeys(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -29,7 +29,7 @@ from stemcore.recipe import Recipe
 from stemcore.runs.directory import SUMMARY
 from stemcore.runs.items import Items, items_of
 from stemcore.runs.predictor import Declared, Predictor
-from stemcore.runs.resume import locate, recipe_of
+from stemcore.runs.resume import locate, recipe_applied
 from stemcore.runs.scores import evaluate
 from stemcore.runs.storage import OutputFile, Storage
 from stemcore.runs.store import RowArray, RowWriter, save_npz
@@ -212,6 +212,21 @@ class Run:
         finally:
             sources.close()
 
+    def all_items(self, data: str | Path | None = None) -> Items:
+        """The items that :meth:`encode` goes through, in its order: those of the data set that was trained on, held-out
+        ones too, or those of ``data``.
+
+        Raises:
+            UserError: if the data cannot be opened, or do not fit the model.
+        """
+        if data is not None:
+            return Items(self._elsewhere(data))
+        sources = open_sources(self.recipe)
+        try:
+            return Items(whole(sources.train.dataset))
+        finally:
+            sources.close()
+
     def load(self, data: str | Path | None = None) -> tuple[Loaded, Source]:
         """The model with its weights and transforms, on the recipe's device, and the items of ``data``.
 
@@ -222,12 +237,16 @@ class Run:
             parts = assemble(_one_device(self.recipe))
             source = whole(parts.sources.train.dataset)
         else:
-            train = self.recipe.data.train
-            kind: type[Dataset] = train.schema.target  # type: ignore[assignment]
-            source = whole(kind.elsewhere(Path(data), **train.arguments))
-            self._refuse_misfit(source, str(data))
+            source = self._elsewhere(data)
             parts = assemble(_one_device(self.recipe), Sources(source, None, None))
         return self._loaded(parts), source
+
+    def _elsewhere(self, data: str | Path) -> Source:
+        train = self.recipe.data.train
+        kind: type[Dataset] = train.schema.target  # type: ignore[assignment]
+        source = whole(kind.elsewhere(Path(data), **train.arguments))
+        self._refuse_misfit(source, str(data))
+        return source
 
     def _loaded(self, parts: Parts) -> Loaded:
         fabric = launch(parts)
@@ -289,14 +308,20 @@ class Run:
         return path
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     """A run from its directory (its best checkpoint) or from one of its checkpoints.
 
+    Args:
+        path: the directory or the checkpoint.
+        overrides: ``model.KEY=VALUE`` for what of the model does not change its weights' shapes, such as
+            ``model.pooling=tokens``; ``data.eval_batch_size=N``.
+
     Raises:
-        UserError: if there is no run.
+        UserError: if there is no run; for each override of anything else. Weights that an override has made misfit are
+            told of when they are loaded.
     """
     directory, found = locate(path, (BEST, LAST))
-    return Run(directory, found, recipe_of(directory))
+    return Run(directory, found, recipe_applied(directory, overrides))
 
 
 def _output(out: str | Path | None, endings: tuple[str, ...]) -> Path | None:

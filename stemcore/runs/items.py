@@ -1,10 +1,12 @@
-"""Items of a run's own data, as stored."""
+"""Items of a data set, as stored."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from stemcore.assemble.sources import Sources
+from stemcore.assemble.sources import Sources, spec_of
 from stemcore.data.source import Source
 
 
@@ -14,6 +16,8 @@ class Items:
     Attributes:
         index: (n,) their numbers in it.
         names: the name of each, where the data set has names.
+        groups, parts: (n,) the group of each, and what each is for, where the data set says so.
+        spec: the fields as stored.
     """
 
     def __init__(self, source: Source) -> None:
@@ -21,6 +25,10 @@ class Items:
         self.index = source.indices
         names = source.dataset.item_names
         self.names = None if names is None else tuple(names[i] for i in self.index.tolist())
+        groups, parts = source.dataset.groups, source.dataset.parts
+        self.groups = None if groups is None else np.asarray(groups)[self.index]
+        self.parts = None if parts is None else np.asarray(parts)[self.index]
+        self.spec = spec_of(source.dataset)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -33,6 +41,24 @@ class Items:
         """
         try:
             return self._source.dataset.read(self.index)
+        finally:
+            self._source.dataset.close()
+
+    def batches(self, size: int, at: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """As :meth:`read`, ``size`` items at a time, for data that memory does not hold.
+
+        Args:
+            size: items of a batch.
+            at: (m,) which of the items, counted among them from 0; all without it.
+
+        Yields:
+            Which items (k,), counted likewise, and their fields (k, *shape).
+        """
+        wanted = np.arange(len(self)) if at is None else np.asarray(at)
+        try:
+            for begin in range(0, len(wanted), size):
+                these = wanted[begin : begin + size]
+                yield these, self._source.dataset.read(self.index[these])
         finally:
             self._source.dataset.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from logging.handlers import MemoryHandler
@@ -28,8 +29,9 @@ from stemcore.runs.readable import write_transforms
 from stemcore.runs.resume import holds_folds, locate, recipe_of, refuse_changed_data
 from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
-from stemcore.trainer.engine import launch
+from stemcore.trainer.engine import launch, with_common_statistics
 from stemcore.trainer.feed import keep_in_memory, loader_of
+from stemcore.trainer.processes import explained
 
 log = logging.getLogger("stemcore")
 TRIAL = Limits(train_batches=2, val_batches=2, epochs=1)
@@ -168,6 +170,7 @@ def _go_on(
     )
 
 
+@explained()
 def _train(
     parts: Parts,
     directory: Path,
@@ -182,11 +185,14 @@ def _train(
 ) -> Run:
     recipe = parts.recipe
     fabric = launch(parts)
+    if fabric.global_rank > 0:
+        reporter = Reporter()  # one of several speaks
     directory = Path(fabric.broadcast(str(directory)))  # named by the time, which is another one in each process
     model = parts.build_model()
     weights = (resume or start or {}).get("weights")
     if weights is not None:
         checkpoint.load_weights(weights, checkpoint.MODEL, model, str(start_from))
+    model = with_common_statistics(model, parts, fabric)
     pipeline = parts.pipeline.to(fabric.device)
     keep_in_memory(parts, fabric)
     if resume is not None:
@@ -205,12 +211,13 @@ def _train(
         "overfit_batches": overfit_batches,
         "fields": checkpoint.fields_document(parts.sources.spec),
     }
-    with files.logging_to(directory, earlier):
+    with files.logging_to(directory, earlier) if first else nullcontext():
         log.info(
             "%s %s in %s on %s", "resuming" if resume else "training", recipe.name, directory, parts.backend.describe()
         )
         trainer = Trainer(parts, model, fabric, directory, loggers, reporter, stamp, limits)
         _follow(trainer, parts, directory, resume, first=first)
+    fabric.barrier()  # now there is the whole run
     return load_run(directory)
 
 
@@ -231,7 +238,8 @@ def _follow(trainer: Trainer, parts: Parts, directory: Path, resume: dict[str, A
     """Trains, and writes down how it ended, whichever way it does."""
     status, reason = "failed", None
     try:
-        state = trainer.fit(resume)
+        with explained():
+            state = trainer.fit(resume)
         status, reason = "finished", state.stop_reason
     except Interrupted as error:
         status, reason = "interrupted", str(error)

@@ -29,7 +29,12 @@ HARMLESS = (
     "trainer.checkpoint.every_n_epochs",
     "trainer.checkpoint.every_n_steps",
 )
+ELSEWHERE = ("trainer.devices", "trainer.num_nodes", "trainer.strategy")
+"""On what a run is trained. The trainer sees to it that its batches, over all devices, stay what they were."""
+SHARE = "data.batch_size"
 LENGTH = "trainer.max_epochs"
+APPLIED = ("model", "data.eval_batch_size")
+"""What overrides may change where a run is applied; whether its weights still fit is seen when they are loaded."""
 
 
 def locate(given: str | Path, prefer: Sequence[str]) -> tuple[Path, Path]:
@@ -122,20 +127,45 @@ def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     changed = dict(_changes(own.document(), wanted.document()))
     fixed_length = own.scheduler is not None or any(isinstance(t.weight, Component) for t in own.losses.values())
     problems = []
+    moved = any(key in changed for key in ELSEWHERE)
     for key, (before, after) in changed.items():
+        if key in ELSEWHERE or (key == SHARE and moved):
+            continue
         if key == LENGTH and not fixed_length and after > before:
             continue
         if key == LENGTH:
             hint = "the schedules depend on the length of the run: start a new run with --init-from"
         else:
             hint = "start a new run, with --init-from to keep the weights"
-        if not any(key == k or key.startswith(k + ".") for k in HARMLESS):
+        if not _among(key, HARMLESS):
             problems.append(
                 Problem(f"it is {before!r} in the run and {after!r} now, which would change the result", key, hint)
             )
     if problems:
         raise UserError(*problems)
     return wanted
+
+
+def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a run that is applied to data, with overrides of its model.
+
+    Raises:
+        UserError: for each override that would change anything else.
+    """
+    own = recipe_of(directory)
+    if not overrides:
+        return own
+    wanted = changed_recipe(own, directory / RECIPE, overrides)
+    changed = [key for key, _ in _changes(own.document(), wanted.document()) if not _among(key, (*APPLIED, "requires"))]
+    hint = "where a run is applied, overrides are for model.KEY and data.eval_batch_size alone"
+    problems = [Problem("it was settled when the run was trained", key, hint) for key in changed]
+    if problems:
+        raise UserError(*problems)
+    return wanted
+
+
+def _among(key: str, wanted: Sequence[str]) -> bool:
+    return any(key == k or key.startswith(k + ".") for k in wanted)
 
 
 def _changes(before: Any, after: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -16,7 +16,7 @@ from stemcore.data.source import Source
 from stemcore.errors import UserError
 from stemcore.progress import Reporter
 from stemcore.runs.baselines import TARGET, fit_baselines
-from stemcore.trainer.validate import compute, evaluation, stored_batches, update
+from stemcore.trainer.validate import compute, evaluation, heeded_batches, update
 
 PREDICTION = "prediction"
 
@@ -46,7 +46,7 @@ def evaluate(
         term.component.to(fabric.device)
     context = parts.context(model, 1.0)
     with evaluation(model, parts.recipe.seed), reporter.task("evaluating", len(source)) as task:
-        for stored in stored_batches(parts, source, fabric):
+        for stored in heeded_batches(parts, source, fabric):
             batch = parts.pipeline(stored)
             with fabric.autocast():
                 outputs = model(**parts.given(batch))

@@ -13,7 +13,7 @@ from stemcore.component.model import Model
 from stemcore.data.source import Source
 from stemcore.progress import Reporter
 from stemcore.runs.writer import Begin, Copier, Writer
-from stemcore.trainer.validate import evaluation, stored_batches
+from stemcore.trainer.validate import evaluation, heeded_batches
 
 
 def stream(
@@ -46,7 +46,7 @@ def stream(
     """
     copier = Copier(fabric.device)
     with Writer(begin) as writer, evaluation(model, parts.recipe.seed), reporter.task(title, len(source)) as task:
-        for stored in stored_batches(parts, source, fabric):
+        for stored in heeded_batches(parts, source, fabric):
             batch = parts.pipeline(stored)
             with fabric.autocast():
                 computed = verb(**parts.given(batch))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stemcore.component.fields import DataSpec, FieldSpec
 from stemcore.errors import UserError
 from stemcore.files import write_atomically
+from stemcore.trainer.sharding import whole
 
 FORMAT = 2
 MODEL, TRANSFORMS = "model.", "transforms."
@@ -46,8 +47,8 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def flat_weights(model: nn.Module, transforms: nn.Module) -> dict[str, Tensor]:
-    """What encode, reconstruct and evaluate need, in one flat dict."""
-    weights = {MODEL + n: t.detach().cpu() for n, t in model.state_dict().items()}
+    """What encode, reconstruct and evaluate need, in one flat dict of whole tensors."""
+    weights = {MODEL + n: whole(t).detach().cpu() for n, t in model.state_dict().items()}
     return weights | {TRANSFORMS + n: t.detach().cpu() for n, t in transforms.state_dict().items()}
 
 

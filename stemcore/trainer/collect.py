@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from stemcore.assemble import Parts
 from stemcore.assemble.parts import Term
 from stemcore.component.model import Model
 from stemcore.data.source import Source, whole
-from stemcore.trainer.validate import evaluation, stored_batches
+from stemcore.trainer.feed import loader_of
+from stemcore.trainer.validate import evaluation
 
 
 def collect(term: Term, parts: Parts, model: Model, fabric: Fabric) -> dict[str, Any]:
-    """The arrays for a figure: of up to ``items`` held-out items spread evenly, or of every item in order."""
+    """The arrays for a figure: of up to ``items`` held-out items spread evenly, or of every item in order. The process
+    that asks goes through all of them."""
     figure = term.component
     if figure.source == "dataset":
         source = whole(parts.sources.train.dataset)
@@ -25,7 +28,8 @@ def collect(term: Term, parts: Parts, model: Model, fabric: Fabric) -> dict[str,
     order: list[np.ndarray] = []
     context = parts.context(model)
     with evaluation(model, parts.recipe.seed):
-        for stored in stored_batches(parts, source, fabric):
+        loader = replace(loader_of(parts, fabric), rank=0, world=1)
+        for stored in loader.ordered(source, parts.recipe.data.evaluation_batch_size):
             batch = parts.pipeline(stored)
             with fabric.autocast():
                 outputs = model(**parts.given(batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from stemcore.data.cache import Cache, Room, place
 from stemcore.data.jobs import batch_count
 from stemcore.data.loader import Loader
 from stemcore.data.memory import cores, free_memory
-from stemcore.data.order import Epoch, epoch_length, plan_epoch, restrict
+from stemcore.data.order import Epoch, epoch_length, lane_count, plan_epoch, restrict
 from stemcore.data.tensors import item_bytes
-from stemcore.errors import TrainingFailed
+from stemcore.errors import TrainingFailed, UserError
 
 
 def loader_of(parts: Parts, fabric: Fabric, stop: Callable[[], bool] = lambda: False) -> Loader:
@@ -66,6 +66,17 @@ def _stamps(dataset: Dataset) -> dict[Path, tuple[int, int] | None]:
     return found
 
 
+def refuse_other_batches(before: Sequence[int], now: Sequence[int], world: int) -> None:
+    """Raises ``UserError`` if a run's batches, over all processes, are no longer those that it was trained in."""
+    if list(before) != list(now):
+        raise UserError(
+            f"the run was trained in batches of {before[0]} items over all devices, from {before[1]} lanes of the "
+            f"data; here they would be of {now[0]} ({now[0] // world} on each of {world}), from {now[1]} lanes",
+            where="trainer.devices",
+            hint="go on with as many devices, or with a data.batch_size whose product with their number is the same",
+        )
+
+
 class Feed:
     """Reads this process's training batches, ahead of the device, in an order that seed and epoch decide.
 
@@ -89,6 +100,17 @@ class Feed:
         items = min(epoch_length(self.blocks, epoch=epoch, **self._settings()) for epoch in epochs)
         count = batch_count(items, self.data.batch_size, self.loader.world, self.data.drop_last)
         self.batches_per_epoch = count if limit is None else min(count, limit)
+        self._items = items
+        largest = max(map(len, self.blocks), default=0) * item_bytes(self.source.dataset)
+        lanes = lane_count(sum(map(len, self.blocks)), largest, self.loader.buffer_bytes, self.loader.world)
+        self.shape = [self.data.batch_size * self.loader.world, lanes]
+        """Items of a batch over all processes, and the lanes that they come from: what the batches of an epoch depend
+        on besides data and seed."""
+
+    def items(self, number: int) -> int:
+        """The items of a batch of the epoch that is read, over all processes."""
+        size = self.data.batch_size * self.loader.world
+        return min(size, self._items - number * size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """The batches of an epoch from number ``start`` on, fields as stored, on the device.
@@ -96,13 +118,15 @@ class Feed:
         Raises:
             TrainingFailed: if the files are no longer those that the run began with.
         """
+        plan = self._plan(epoch)
+        self._items = len(plan)
         changed = [path for path, stamp in _stamps(self.source.dataset).items() if stamp != self.stamps.get(path)]
         if changed:
             files = ", ".join(map(str, changed))
             raise TrainingFailed(f"{files}: has changed since the run was started; put the file back to go on")
         return self.loader.epoch(
             self.source,
-            self._plan(epoch),
+            plan,
             self.data.batch_size,
             start=start,
             drop_last=self.data.drop_last,

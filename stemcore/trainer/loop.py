@@ -27,18 +27,21 @@ from stemcore.trainer.callbacks.early_stopping import EarlyStopping
 from stemcore.trainer.callbacks.keeper import LAST, Keeper
 from stemcore.trainer.callbacks.record import Record
 from stemcore.trainer.collect import collect
-from stemcore.trainer.engine import channels_last
-from stemcore.trainer.feed import Feed
+from stemcore.trainer.engine import channels_last, is_sharded
+from stemcore.trainer.feed import Feed, refuse_other_batches
 from stemcore.trainer.interrupt import Interrupt, interruptible
 from stemcore.trainer.meters import Meter
 from stemcore.trainer.optim import build_groups, fuse, refuse_apart, refuse_unreached, step_all
 from stemcore.trainer.passes import Passes
 from stemcore.trainer.profile import Profile
 from stemcore.trainer.saver import Saver
-from stemcore.trainer.step import Step
+from stemcore.trainer.sharding import whole
+from stemcore.trainer.step import Crowd, Step
+from stemcore.trainer.together import Together
 from stemcore.trainer.validate import compute, update, validate
 
 log = logging.getLogger("stemcore")
+STORAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,23 +84,30 @@ class Trainer:
         self.recipe, self.config = recipe, config
         self.seed = recipe.seed
         self.interrupt = Interrupt()
-        self.feed = Feed(parts, fabric, limits.train_batches, stop=lambda: self.interrupt.requested)
+        self.together = Together(fabric)
+        self.first = self.together.rank == 0
+        # One of several processes that waits for storage holds on for a while: all are to stop at the same step.
+        patience = 0.0 if self.together.world == 1 else STORAGE_SECONDS
+        self.feed = Feed(parts, fabric, limits.train_batches, stop=lambda: self.interrupt.waited(patience))
         accumulate = config.accumulate_grad_batches
         self.max_epochs = min(config.max_epochs, limits.epochs or config.max_epochs)
         steps_per_epoch = -(-self.feed.batches_per_epoch // accumulate)
         total_steps = min(self.max_epochs * steps_per_epoch, config.max_steps or self.max_epochs * steps_per_epoch)
 
+        sharded = is_sharded(fabric)
         self.channels_last = channels_last(parts)
-        if self.channels_last:
+        if self.channels_last and not sharded:  # a share of a parameter has no such format
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.groups = build_groups(recipe, model, total_steps)
+        self.groups = [] if sharded else build_groups(recipe, model, total_steps)
         # Where an optimizer names its losses, each has a backward pass of its own, to its own parameters alone.
-        self.apart = any(g.losses is not None for g in self.groups)
-        refuse_apart(self.groups, fabric.strategy, recipe)
-        shares = [g.losses for g in self.groups] if self.apart else [None]
-        step = Step(model, parts, compiled=config.compile, shares=shares)
-        setup = fabric.setup(step, *(g.optimizer for g in self.groups))
-        self.step, self.optimizers = setup[0], setup[1:]
+        named = [g.losses for g in recipe.optimizer.values()]
+        self.apart = any(losses is not None for losses in named)
+        refuse_apart(named, fabric.strategy, recipe)
+        step = Step(model, parts, compiled=config.compile, shares=named if self.apart else [None])
+        self.step = fabric.setup_module(step)
+        if sharded:  # the parameters are others now
+            self.groups = build_groups(recipe, model, total_steps)
+        self.optimizers: list[Any] = [fabric.setup_optimizers(g.optimizer) for g in self.groups]
         self.passes = Passes(fabric, self.step)
         for group in self.groups:
             fuse(group.optimizer, model)
@@ -105,9 +115,10 @@ class Trainer:
         if config.compile:
             parts.pipeline.compile_transforms()
 
-        self.meter = Meter(["loss", *(t.name for t in parts.losses)])
-        # Reading a loss makes a GPU and its host wait for each other; on the CPU it costs nothing.
-        self.read_every = 1 if fabric.device.type == "cpu" else config.log_every_n_steps
+        self.meter = Meter(["loss", *(t.name for t in parts.losses)], self.together)
+        # Reading a loss makes a GPU and its host wait for each other, and processes for one another.
+        alone_on_cpu = fabric.device.type == "cpu" and self.together.world == 1
+        self.read_every = 1 if alone_on_cpu else config.log_every_n_steps
         self.generator = torch.Generator(fabric.device)
         self.train_metrics = [t for t in parts.metrics if t.every]
         self.state = State(model, directory, self.max_epochs, steps_per_epoch)
@@ -131,6 +142,7 @@ class Trainer:
             TrainingFailed: if a loss is not finite; the last good checkpoint stays.
         """
         state, config = self.state, self.config
+        self._seed()
         if resume is not None:
             self._restore(resume)
         self._start_loggers()
@@ -141,7 +153,7 @@ class Trainer:
         try:
             with (
                 interruptible() as self.interrupt,
-                Profile(config.profile, self.directory) as profile,
+                Profile(config.profile and self.first, self.directory) as profile,
                 self.reporter.task("epochs", self.max_epochs, done=state.epoch) as epochs,
             ):
                 while state.epoch < self.max_epochs and state.stop_reason is None:
@@ -168,28 +180,32 @@ class Trainer:
                 window = min(accumulate, total - first)
                 last = self.batch + 1 == first + window
                 position = state.epoch + self.batch / total
+                everywhere = self.feed.items(self.batch)
                 with self.passes.window(last=last):
-                    losses, values, tensors = self._forward(rows, position)
+                    losses, values, tensors = self._forward(rows, position, everywhere)
                     self._backward(losses if window == 1 else [loss / window for loss in losses])
                 items = len(rows["index"])
                 self.meter.add(values, items, rows["index"])
-                self.items += items
+                self.items += everywhere
                 self.batch += 1
                 if not last:
                     continue
                 self._optimizer_step()
                 profile.step()
                 self._after_step(rows, tensors, task, window)
-                if self.interrupt.requested:
+                if self.together.any(self.interrupt.requested):
                     self._interrupted()
                 if config.max_steps is not None and state.step >= config.max_steps:
                     state.stop(f"max_steps {config.max_steps} reached")
                     break
             else:
                 if self.batch < total:  # storage kept the loop waiting until somebody asked it to stop
-                    self._interrupted(between_steps=self.batch % accumulate == 0)
+                    alone = self.together.world == 1  # else the others wait elsewhere, and cannot save
+                    self._interrupted(between_steps=alone and self.batch % accumulate == 0)
 
-    def _forward(self, rows: dict[str, Tensor], position: float) -> tuple[Sequence[Tensor], Tensor, Any]:
+    def _forward(
+        self, rows: dict[str, Tensor], position: float, everywhere: int
+    ) -> tuple[Sequence[Tensor], Tensor, Any]:
         generator = None
         if self.parts.pipeline.augmentations:
             key = [self.seed, self.state.epoch, self.batch, self.fabric.global_rank, 0xA06]
@@ -201,7 +217,9 @@ class Trainer:
             if self.channels_last:
                 batch = {n: _channels_last(t) for n, t in batch.items()}
         weights = {n: weight(position) for n, weight in self.parts.weights.items()}
-        losses, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs)
+        world = self.together.world
+        crowd = Crowd(everywhere, world) if world > 1 else None
+        losses, values, outputs = self.passes.forward(batch, weights, position / self.max_epochs, crowd)
         return losses, values, (batch, outputs)
 
     def _backward(self, losses: Sequence[Tensor]) -> None:
@@ -256,7 +274,7 @@ class Trainer:
         self.batch = 0
         state.metrics = {"epoch": float(state.epoch), "step": float(state.step)} | self._rates()
         state.metrics |= {f"train/{n}": v for n, v in means.items()}
-        self.meter = Meter(self.meter.names)
+        self.meter = Meter(self.meter.names, self.together)
         last = state.epoch == self.max_epochs or state.stop_reason is not None
         if self.parts.sources.val is not None and (state.epoch % self.config.val_every_n_epochs == 0 or last):
             state.metrics |= self._validate()
@@ -279,6 +297,7 @@ class Trainer:
             self.parts,
             self.parts.sources.val,
             self.fabric,
+            self.together,
             weights=weights,
             progress=self.state.epoch / self.max_epochs,
             reporter=self.reporter,
@@ -292,11 +311,12 @@ class Trainer:
         kept = config.checkpoint
         way = directions[kept.monitor] or "min"
         self.keeper = Keeper(kept.monitor, way, kept.every_n_epochs, kept.save_top_k)
-        first = self.fabric.global_rank == 0
+        # Where parameters are shared out, all processes have to compute what the first one draws.
         self.record = Record(
-            loggers if first else [],
-            self.parts.figures if first else [],
+            loggers if self.first else [],
+            self.parts.figures if self.first or self.passes.sharded else [],
             lambda term: collect(term, self.parts, self.model, self.fabric),
+            draws=self.first,
         )
         callbacks: dict[str, Callback] = {
             **self.parts.callbacks,
@@ -310,7 +330,7 @@ class Trainer:
         return Dispatch(callbacks)
 
     def _start_loggers(self) -> None:
-        if self.fabric.global_rank == 0:
+        if self.first:
             for logger in self.loggers:
                 logger.start(self.recipe.document(), self._columns(), self.state.step)
 
@@ -329,10 +349,9 @@ class Trainer:
 
     def _stop_together(self) -> None:
         """Ends on every process as soon as one of them wants to."""
-        if self.fabric.world_size > 1:
-            wants = torch.tensor(float(self.state.stop_reason is not None), device=self.fabric.device)
-            if float(self.fabric.all_reduce(wants, reduce_op="max")) > 0:  # type: ignore[arg-type]
-                self.state.stop("another process stopped")
+        reason = self.together.first(self.state.stop_reason)
+        if reason is not None:
+            self.state.stop(reason)
 
     def _interrupted(self, between_steps: bool = True) -> None:
         """Saves and stops; within the batches of one step the checkpoint of an earlier one stands."""
@@ -345,8 +364,12 @@ class Trainer:
     def _save(self, names: Sequence[str] = (LAST,), *, now: bool = True) -> None:
         """Saves a checkpoint; only called where an optimizer step has just ended. Where it need not be ``now``, it may
         wait for those of the next epochs."""
-        if self.fabric.global_rank == 0:
+        if self.together.world == 1:
             self.saver.put(self._checkpoint, names, now=now)
+            return
+        contents = self._checkpoint()  # every process has a part of it
+        if self.first:
+            self.saver.put(lambda: contents, names, now=now)
         self.fabric.barrier()
 
     def _checkpoint(self) -> dict[str, Any]:
@@ -362,15 +385,23 @@ class Trainer:
             "stop_reason": state.stop_reason,
             "history": state.history,
             "meter": self.meter.state_dict(),
-            "optimizers": [g.optimizer.state_dict() for g in self.groups],
+            "optimizers": [whole(g.optimizer.state_dict()) for g in self.groups],
             "schedulers": [g.scheduler.state_dict() if g.scheduler is not None else {} for g in self.groups],
             "precision": dict(self.fabric.strategy.precision.state_dict()),
             "callbacks": self.callbacks.state_dict(),
-            "random": checkpoint.random_state(),
+            "random": self.together.each(checkpoint.random_state()),
+            "batches": self.feed.shape,
         }
+
+    def _seed(self, step: int = 0) -> None:
+        """Random numbers of each process's own; those of the first go on from the making of the model."""
+        if self.together.rank > 0 or step > 0:
+            key = [self.seed, step, self.together.rank, 0x5EED]
+            torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
 
     def _restore(self, contents: Mapping[str, Any]) -> None:
         training, state = contents["training"], self.state
+        refuse_other_batches(training["batches"], self.feed.shape, self.together.world)
         state.epoch, state.step, self.batch = training["epoch"], training["step"], training["batch"]
         state.history = [dict(h) for h in training["history"]]
         state.metrics = dict(state.history[-1]) if state.history else {}
@@ -385,7 +416,11 @@ class Trainer:
                 group.scheduler.load_state_dict(scheduler)
         self.fabric.strategy.precision.load_state_dict(training["precision"])
         self.callbacks.load_state_dict(training["callbacks"])
-        checkpoint.set_random_state(training["random"])
+        random = training["random"]
+        if len(random) == self.together.world:
+            checkpoint.set_random_state(random[self.together.rank])
+        else:
+            self._seed(state.step)
 
 
 def _channels_last(t: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from lightning_fabric.strategies.strategy import Strategy
 from torch import nn
@@ -16,6 +17,7 @@ from torch.optim import Optimizer
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.recipe import Recipe
+from stemcore.trainer.sharding import shared_out
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)
 
@@ -49,7 +51,7 @@ class Group:
         parameters is decided anew in each process, and the steps taken lie where it wants them."""
         for saved, mine in zip(state["param_groups"], self.optimizer.param_groups, strict=True):
             saved.update({key: mine[key] for key in ("fused", "foreach") if key in mine})
-        self.optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(shared_out(state, self.optimizer))
 
     def step_scheduler(self, interval: str, metrics: dict[str, float]) -> None:
         """Steps the scheduler if it goes by ``step`` or ``epoch``, whichever ``interval`` is."""
@@ -101,16 +103,16 @@ def build_groups(recipe: Recipe, model: nn.Module, total_steps: int) -> list[Gro
     return groups
 
 
-def refuse_apart(groups: Sequence[Group], strategy: Strategy, recipe: Recipe) -> None:
+def refuse_apart(named: Sequence[Collection[str] | None], strategy: Strategy, recipe: Recipe) -> None:
     """Several backward passes through one forward pass work on one device and under DDP.
 
     Raises:
-        UserError: for another strategy, where a group names losses of its own.
+        UserError: for another strategy, where a group has losses of its own; ``named`` are those of each.
     """
     works = isinstance(strategy, (SingleDeviceStrategy, DDPStrategy))
-    if works or all(group.losses is None for group in groups):
+    if works or all(losses is None for losses in named):
         return
-    name = type(strategy).__name__.removesuffix("Strategy")
+    name = "fsdp" if isinstance(strategy, ModelParallelStrategy) else type(strategy).__name__.removesuffix("Strategy")
     raise UserError(
         f"optimizers with losses of their own cannot be trained under {name}",
         where=recipe.where(("trainer", "strategy")),

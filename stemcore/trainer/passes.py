@@ -10,7 +10,8 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import Tensor, nn
 
-from stemcore.trainer.step import Given, Result
+from stemcore.trainer.engine import is_sharded
+from stemcore.trainer.step import Crowd, Given, Result
 
 
 class Passes:
@@ -29,15 +30,25 @@ class Passes:
         self.fabric, self.wrapped = fabric, wrapped
         self.direct = type(fabric.strategy) is SingleDeviceStrategy
         self.module = wrapped.module
+        self.sharded = is_sharded(fabric)
         self.strategy, self.precision = fabric.strategy, fabric.strategy.precision
 
-    def forward(self, batch: Mapping[str, Tensor], weights: Mapping[str, float], progress: float) -> Result:
+    def forward(
+        self, batch: Mapping[str, Tensor], weights: Mapping[str, float], progress: float, crowd: Crowd | None = None
+    ) -> Result:
         """What the step module returns for a batch on the device."""
         if not self.direct:
-            result: Result = self.wrapped(Given(batch), weights, progress)
+            result: Result = self.wrapped(Given(batch), weights, progress, crowd)
             return result
         with self.precision.forward_context():
-            result = self.module(Given(batch), weights, progress)
+            result = self.module(Given(batch), weights, progress, crowd)
+        return result
+
+    def evaluate(self, batch: Mapping[str, Tensor], weights: Mapping[str, float], progress: float) -> Result:
+        """The same without a backward pass to come: no other process has to take part, unless parameters are shared
+        out."""
+        with self.precision.forward_context():
+            result: Result = self.module(Given(batch), weights, progress)
         return result
 
     def backward(self, loss: Tensor, *, parameters: Sequence[nn.Parameter] | None = None, again: bool = False) -> None:

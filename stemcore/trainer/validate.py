@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,8 +19,10 @@ from stemcore.data.source import Source
 from stemcore.data.tensors import Batch
 from stemcore.progress import Reporter
 from stemcore.trainer.feed import loader_of
+from stemcore.trainer.interrupt import heeding
 from stemcore.trainer.meters import Meter
 from stemcore.trainer.passes import Passes
+from stemcore.trainer.together import Together
 
 
 @contextmanager
@@ -41,12 +44,23 @@ def stored_batches(parts: Parts, source: Source, fabric: Fabric, limit: int | No
     return loader_of(parts, fabric).ordered(source, parts.recipe.data.evaluation_batch_size, limit)
 
 
+def heeded_batches(parts: Parts, source: Source, fabric: Fabric) -> Iterator[Batch]:
+    """:func:`stored_batches`, up to the next SIGINT or SIGTERM.
+
+    Raises:
+        KeyboardInterrupt: after either.
+    """
+    size = parts.recipe.data.evaluation_batch_size
+    return heeding(lambda stop: loader_of(parts, fabric, stop).ordered(source, size))
+
+
 def validate(
     passes: Passes,
     model: Model,
     parts: Parts,
     source: Source,
     fabric: Fabric,
+    together: Together,
     *,
     weights: Mapping[str, float],
     progress: float,
@@ -62,17 +76,40 @@ def validate(
     context = parts.context(model, progress)
     total = len(source) if limit is None else min(len(source), limit * parts.recipe.data.evaluation_batch_size)
     with evaluation(passes.wrapped, parts.recipe.seed), reporter.task("validating", total) as task:
-        for stored in stored_batches(parts, source, fabric, limit):
+        for stored, counts in _in_step(parts, source, fabric, limit, passes.sharded):
             batch = parts.pipeline(stored)
-            _, values, outputs = passes.forward(batch, weights, progress)
+            _, values, outputs = passes.evaluate(batch, weights, progress)
+            if not counts:
+                continue
             items = len(stored["index"])
             meter.add(values, items)
             update(metrics, parts.tensors(batch, outputs), context)
             task.advance(items)
-        scores = {f"val/{n}": v for n, v in _reduced(meter, fabric).items()}
+        scores = {f"val/{n}": v for n, v in _reduced(meter, together).items()}
         for name, value in compute(metrics).items():
             scores[logged("val", name, names)] = value
     return scores
+
+
+def _in_step(
+    parts: Parts, source: Source, fabric: Fabric, limit: int | None, sharded: bool
+) -> Iterator[tuple[Batch, bool]]:
+    """This process's batches, each with whether it counts. Where parameters are shared out, every process goes through
+    as many as the first does: one with fewer goes through some that do not count."""
+    done = 0
+    for stored in stored_batches(parts, source, fabric, limit):
+        yield stored, True
+        done += 1
+    if not sharded or not len(source):
+        return
+    size = parts.recipe.data.evaluation_batch_size
+    whole = -(-len(source) // size)
+    most = -(-whole // fabric.world_size)
+    most = most if limit is None else min(most, limit)
+    if done < most:
+        alone = replace(loader_of(parts, fabric), rank=0, world=1)
+        for stored in alone.ordered(source, size, most - done):
+            yield stored, False
 
 
 def update(metrics: list[Term], tensors: Tensors, context: Mapping[str, Any]) -> None:
@@ -92,11 +129,8 @@ def compute(metrics: list[Term]) -> dict[str, float]:
     return scores
 
 
-def _reduced(meter: Meter, fabric: Fabric) -> dict[str, float]:
+def _reduced(meter: Meter, together: Together) -> dict[str, float]:
     meter.read()
-    if fabric.world_size > 1:
-        wide = torch.float32 if fabric.device.type == "mps" else torch.float64
-        mine = torch.tensor([*meter.sums, meter.count], device=fabric.device, dtype=wide)
-        *meter.sums, count = fabric.all_reduce(mine, reduce_op="sum").tolist()  # type: ignore[union-attr]
-        meter.count = int(count)
+    *meter.sums, count = together.sum([*meter.sums, meter.count])
+    meter.count = int(count)
     return meter.means()

@@ -73,7 +73,18 @@ def test_from_recipe_to_scores(folder, capsys):
         assert small["patterns"].dtype == np.float16
         assert np.array_equal(small["patterns"][:], whole["patterns"][:].astype(np.float16))
 
-    assert execute(["evaluate", "a", "--json"]) == 0
+    assert execute(["encode", "a", "model.activation=relu", "--out", "other.h5", "-q"]) == 0
+    assert execute(["reconstruct", "a", "model.output=softplus", "--out", "positive.h5", "-q"]) == 0
+    assert capsys.readouterr() == ("other.h5\npositive.h5\n", "")
+    with h5py.File("latents.h5") as own, h5py.File("other.h5") as other, h5py.File("positive.h5") as positive:
+        assert not np.allclose(own["latents"][:], other["latents"][:], atol=1e-3)
+        assert positive["patterns"].shape == (8, 8, 16, 16)
+    assert execute(["evaluate", "a", "optimizer.lr=1", "data.eval_batch_size=5"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: optimizer.lr: ")
+    assert len(captured.err.splitlines()) == 1
+
+    assert execute(["evaluate", "a", "data.eval_batch_size=5", "--json"]) == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert document["items"] == 16

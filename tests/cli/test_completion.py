@@ -14,7 +14,7 @@ import pytest
 from click.shell_completion import get_completion_class
 
 from stemcore.cli import completion
-from stemcore.cli.main import stem
+from stemcore.cli.main import execute, stem
 from stemcore.cli.shells import Bash, Fish, Zsh, register
 from stemcore.cli.verbs import VERBS
 from stemcore.component.kinds import KINDS
@@ -93,6 +93,20 @@ def test_runs_and_their_checkpoints(ask: Ask, tmp_path: Path) -> None:
     assert ask("stem run stem4d --resume=elsewhere/") == ["--resume=elsewhere/mine"]
     assert ask("stem run stem4d --resume elsewhere/mine/") == ["elsewhere/mine/checkpoints/best.ckpt"]
     assert ask("stem run stem4d --resume elsewhere/mine/checkpoints/b") == ["elsewhere/mine/checkpoints/best.ckpt"]
+
+
+def test_overrides_where_a_run_is_applied(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "mine" / CHECKPOINTS).mkdir(parents=True)
+    (tmp_path / "mine" / CHECKPOINTS / "best.ckpt").touch()
+    assert execute(["recipes", "copy", "stem4d-quick", "-q"]) == 0
+    (tmp_path / "stem4d-quick.yaml").rename(tmp_path / "mine" / RECIPE)
+    for verb in ("encode", "reconstruct", "evaluate"):
+        for run in ("mine", f"mine/{CHECKPOINTS}/best.ckpt"):
+            assert ask(f"stem {verb} {run} ") == ["model.", "data.eval_batch_size="]
+            assert "model.latent_dim=" in ask(f"stem {verb} {run} model.")
+            assert ask(f"stem {verb} {run} model.activation=re") == ["model.activation=relu"]
+            assert ask(f"stem {verb} {run} optimizer.") == []
+            assert ask(f"stem {verb} {run} data.e") == ["data.eval_batch_size="]
 
 
 def test_what_a_run_is_told_by() -> None:

@@ -44,6 +44,7 @@ NOT_RUN = {
     "pip install -": "would change the environment of the tests",
     "cd ": "the test is in the folder of its page",
     "tensorboard ": "serves until it is stopped",
+    "mlflow ": "serves until it is stopped",
     "torchrun ": "needs several devices",
     "pre-commit install": "would change this checkout",
     "stem --version": "differs from release to release",

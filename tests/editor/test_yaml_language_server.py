@@ -20,6 +20,7 @@ from stemcore.errors import UserError
 from stemcore.plugins import catalogue
 from stemcore.recipe import load_recipe
 from stemcore.recipe.files import shipped_path
+from stemcore.recipe.options import options_of
 from stemcore.recipe.schema import json_schema
 from tests.editor.language_server import LanguageServer
 from tests.editor.typist import Typist, filled
@@ -156,7 +157,18 @@ def test_top_level_keys(server: LanguageServer) -> None:
 
 @pytest.mark.parametrize("text", ["model: ", "model: {type: ", "model:\n  type: ", "extends: stem4d\nmodel:\n  type: "])
 def test_names_of_models(server: LanguageServer, text: str) -> None:
-    assert set(offered(server, HEAD + text)) - {"type"} == names("model")
+    options = set(options_of("model")) if text == "model: " else set()
+    assert set(offered(server, HEAD + text)) - {"type"} == names("model") | options
+
+
+def test_options(server: LanguageServer) -> None:
+    for section in ("losses", "figures", "optimizer", "loggers"):
+        assert set(options_of(section)) <= set(offered(server, f"{HEAD}{section}: ")), section
+    offers = server.complete(server.open(f"{HEAD}model: "), 2, 7)
+    assert "192 wide" in offers["mae_tiny"]["documentation"]["value"]
+    assert server.diagnostics(f"{HEAD}extends: stem4d\nmodel: mae_tiny\nlosses: mine.yaml\ntrainer: mine.yml\n") == []
+    said = server.diagnostics(f"{HEAD}extends: stem4d\nlosses: mae_spectrl\n")
+    assert len(said) == 1
 
 
 def test_names_come_with_what_they_are(server: LanguageServer) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemcore import Run, UserError, run
+from stemcore import Run, UserError, load_run, run
 from stemcore.progress import Reporter
 from tests.conftest import SMALL, bundled_patterns
 
@@ -128,3 +128,39 @@ def test_data_that_fail_leave_nothing(trained: Run, scan_file: Callable[..., Pat
         trained.reconstruct(tmp_path / "old.h5", data=path, reporter=QUIET)
     assert (tmp_path / "old.h5").read_text() == "from before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["old.h5", "scan.h5"]
+
+
+def test_overrides_change_the_model_and_keep_its_weights(trained: Run) -> None:
+    changed = load_run(trained.directory, ["model.activation=relu", "data.eval_batch_size=7"])
+    assert changed.recipe.data.evaluation_batch_size == 7
+    both = [r.load()[0].model.state_dict() for r in (trained, changed)]
+    assert all(torch.equal(both[0][name], tensor) for name, tensor in both[1].items())
+    assert not np.allclose(trained.encode(reporter=QUIET), changed.encode(reporter=QUIET), atol=1e-3)
+    close(
+        load_run(trained.directory, ["data.eval_batch_size=7"]).encode(reporter=QUIET), trained.encode(reporter=QUIET)
+    )
+
+
+def test_overrides_of_anything_else_are_refused_all_at_once(trained: Run) -> None:
+    with pytest.raises(UserError) as refused:
+        load_run(trained.directory, ["optimizer.lr=1.0", "data.batch_size=3", "model.activation=relu"])
+    assert {p.where for p in refused.value.problems} == {"optimizer.lr", "data.batch_size"}
+    with pytest.raises(UserError, match="did you mean 'activation'"):
+        load_run(trained.directory, ["model.activatoin=relu"])
+    with pytest.raises(UserError, match="weights of another model"):
+        load_run(trained.directory, ["model.latent_dim=5"]).encode(reporter=QUIET)
+
+
+def test_all_items_are_those_that_are_encoded(trained: Run, scan_file: Callable[..., Path]) -> None:
+    items = trained.all_items()
+    assert len(items) == len(trained.encode(reporter=QUIET)) == 96
+    np.testing.assert_array_equal(items.read()["input"][:, 0], bundled_patterns()[:96])
+    assert (items.names, items.groups, items.parts, items.spec.scan_shape) == (None, None, None, None)
+    at = np.array([90, 3, 4, 5, 0])
+    batches = list(items.batches(2, at))
+    assert [len(index) for index, _ in batches] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([fields["input"] for _, fields in batches]), items.read()["input"][at])
+    np.testing.assert_array_equal(np.concatenate([index for index, _ in items.batches(40)]), np.arange(96))
+    assert len(trained.all_items(scan_file(patterns=PATTERNS[:7]))) == 7
+    with pytest.raises(UserError, match="shape"):
+        trained.all_items(scan_file(patterns=PATTERNS[:7, :8, :8]))

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ import pytest
 import torch
 import yaml
 
-import stemcore.trainer.loop as loop
 from stemcore import Run, UserError, load_run, run
 from stemcore.cli.main import execute
 from stemcore.errors import Interrupted
 from stemcore.progress import reporter
 from tests.conftest import SMALL, changed
+from tests.trainer.stopping import stopping_at
 
 QUIET = reporter(quiet=True)
 
@@ -54,21 +53,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STEM_CACHE_DIR", str(folder / "cache"))
         return run(recipe_with_every_state(), output=folder / "whole", reporter=QUIET)
-
-
-@contextmanager
-def stopping_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if Ctrl-C came during optimizer step ``step``."""
-
-    original = loop.Trainer._optimizer_step
-
-    def stepping(self: loop.Trainer) -> None:
-        original(self)
-        self.interrupt.requested = self.state.step == step
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "_optimizer_step", stepping)
-        yield
 
 
 def weights(directory: Path) -> dict[str, torch.Tensor]:

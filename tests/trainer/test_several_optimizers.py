@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy, FSDPStrategy
+from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
-import stemcore.trainer.loop as loop
 from stemcore import UserError, load_recipe, run
 from stemcore.assemble import Parts, assemble
 from stemcore.data.loader import Loader
@@ -25,8 +24,10 @@ from stemcore.plugins import catalogue
 from stemcore.progress import reporter
 from stemcore.trainer.optim import Group, refuse_apart, step_all
 from stemcore.trainer.passes import Passes
+from stemcore.trainer.sharding import sharding
 from stemcore.trainer.step import Step
 from tests.trainer import rivals
+from tests.trainer.stopping import stopping_at
 
 QUIET = reporter(quiet=True)
 OWNED = {"generator": ["fool"], "critic": ["judge"], "bystander": ["near"]}
@@ -148,16 +149,8 @@ def test_one_that_names_no_losses_minimises_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", [3, 8, 11])
 def test_a_run_of_several_resumes_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     whole = run(document(), output=tmp_path / "whole", reporter=QUIET)
-    original = loop.Trainer._optimizer_step
-
-    def stepping(self: loop.Trainer) -> None:
-        original(self)
-        self.interrupt.requested = self.state.step == step
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "_optimizer_step", stepping)
-        with pytest.raises(Interrupted):
-            run(document(), output=tmp_path / "cut", reporter=QUIET)
+    with stopping_at(step, monkeypatch), pytest.raises(Interrupted):
+        run(document(), output=tmp_path / "cut", reporter=QUIET)
     resumed = run("whatever", resume=tmp_path / "cut", reporter=QUIET)
     a, b = weights(whole.directory), weights(resumed.directory)
     assert a.keys() == b.keys()
@@ -261,8 +254,7 @@ def test_the_scale_of_fp16_follows_after_all_optimizers(several: bool) -> None:
 
 def test_strategies_that_cannot_go_back_several_times_are_refused() -> None:
     recipe = load_recipe(document())
-    groups = [Group("critic", torch.optim.SGD([nn.Parameter(torch.ones(1))], 0.1), losses=["judge"])]
-    refuse_apart(groups, DDPStrategy(), recipe)
-    with pytest.raises(UserError, match=r"optimizers with losses of their own .* under FSDP"):
-        refuse_apart(groups, FSDPStrategy(), recipe)
-    refuse_apart([Group("all", groups[0].optimizer)], FSDPStrategy(), recipe)
+    refuse_apart([["judge"]], DDPStrategy(), recipe)
+    with pytest.raises(UserError, match=r"optimizers with losses of their own .* under fsdp; use ddp"):
+        refuse_apart([["judge"]], sharding(2, "32"), recipe)
+    refuse_apart([None], sharding(2, "32"), recipe)

@@ -12,15 +12,6 @@ from stem_paired.tables import write_table
 
 from stemcore import UserError
 
-OMICS = Path(__file__).resolve().parents[4] / "shared" / "data" / "omics"
-
-
-@pytest.fixture
-def omics() -> Path:
-    if not OMICS.is_dir():
-        pytest.skip("needs ../shared/data/omics")
-    return OMICS
-
 
 @pytest.fixture
 def pair(tmp_path) -> dict[str, Path]:

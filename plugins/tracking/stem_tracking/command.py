@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from stem_tracking.run_folder import STATUSES
 from stemcore import CommandGroup, UserError, show_json, show_table
 
 DEFAULT = Path("runs")
-STATUSES = ("running", "finished", "interrupted", "failed", "killed", "broken")
 OF_EVERY_VERB = ("-q", "--quiet", "--debug")
 
 

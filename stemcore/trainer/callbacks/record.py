@@ -23,11 +23,15 @@ class Record(Callback):
         loggers: where scalars and figures go.
         figures: what to draw.
         collect: gathers what a figure names.
+        draws: whether this process draws; one that does not takes part in gathering only.
     """
 
     order: ClassVar[int] = 80
 
-    def __init__(self, loggers: Sequence[Logger], figures: Sequence[Term], collect: Collect) -> None:
+    def __init__(
+        self, loggers: Sequence[Logger], figures: Sequence[Term], collect: Collect, draws: bool = True
+    ) -> None:
+        self.draws = draws
         self.loggers = list(loggers)
         self.figures = list(figures)
         self.collect = collect
@@ -50,7 +54,7 @@ class Record(Callback):
     def on_fit_end(self, state: State) -> None:
         """Draws every figure of the finished model."""
         for term in self.figures:
-            if self._drawn.get(term.name) != state.epoch or not self._path(term, state).exists():
+            if self._drawn.get(term.name) != state.epoch:
                 self._draw(term, state)
 
     def _path(self, term: Term, state: State) -> Path:
@@ -61,11 +65,13 @@ class Record(Callback):
         """A figure that fails costs a warning, not the run."""
         try:
             given = {"history": state.history} if term.component.source == "history" else self.collect(term)
+            self._drawn[term.name] = state.epoch  # in all processes, whatever becomes of the drawing
+            if not self.draws:
+                return
             drawing = term.component.draw(**given)
             path = self._path(term, state)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, lambda part: drawing.savefig(part, format="png", dpi=150, bbox_inches="tight"))
-            self._drawn[term.name] = state.epoch
             for logger in self.loggers:
                 logger.figure(term.name, drawing, step=state.step)
         except Exception as error:
