@@ -201,7 +201,7 @@ def test_losses(server: LanguageServer) -> None:
     assert filled(offers["lp"]) == "lp:\n  weight: 1.0"
     assert set(offered(server, f"{HEAD}losses:\n  mse:\n    weight: 1.0\n  ")) == names("loss") - {"mse"}
     assert "weight: 1.0" in offered(server, f"{HEAD}losses: {{lp: {{w")
-    of_lp = own_keys("loss", "lp") | {"inputs", "type"}
+    of_lp = own_keys("loss", "lp") | {"gather", "inputs", "type"}
     assert set(offered(server, f"{HEAD}losses:\n  lp:\n    weight: 1\n    ")) == of_lp
     assert set(offered(server, f"{HEAD}losses:\n  mine:\n    type: lp\n    ")) == of_lp - {"type"} | {"weight"}
     assert set(offered(server, f"{HEAD}losses:\n  lp:\n    weight: ")) >= names("weight_schedule") | {"1"}
