@@ -116,7 +116,8 @@ def holds_all_that_the_design_lists(out: Path, scan: Path, epochs: int) -> None:
     assert summary["status"] == "finished"
     assert summary["final"]["val/psnr"] == pytest.approx(float(rows[-1]["val/psnr"]))
     best = min(range(epochs), key=lambda i: float(rows[i]["val/loss"]))
-    assert summary["best"]["val/loss"] == {"value": pytest.approx(float(rows[best]["val/loss"])), "epoch": best + 1}
+    lowest = {"value": pytest.approx(float(rows[best]["val/loss"])), "epoch": best + 1, "direction": "min"}
+    assert summary["best"]["val/loss"] == lowest
     assert summary["wall_seconds"] > 0
     assert summary["items_per_second"] > 0
     log = (out / "log.txt").read_text()

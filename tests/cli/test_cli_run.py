@@ -44,8 +44,9 @@ def lower(monkeypatch, tmp_path):
         return SimpleNamespace(directory=directory, summary=calls.summary, figures=figures)
 
     class Run:
-        def __init__(self, path):
+        def __init__(self, path, overrides):
             self.path = path
+            calls.overrides = overrides
 
         def encode(self, out, *, data, reporter):
             print("chatter of a library")
@@ -152,8 +153,10 @@ def test_encode_and_reconstruct_name_the_file_written(lower, verb, capsys):
     assert execute([verb, "runs/a", "--out", "z.npy", "--data", "new.h5", "-q"]) == 0
     assert lower.apply == (verb, Path("runs/a"), Path("z.npy"), Path("new.h5"), Reporter)
     assert capsys.readouterr().out == "z.npy\n"
-    assert execute([verb, "runs/a", "--out", "z.npy"]) == 0
+    assert lower.overrides == ()
+    assert execute([verb, "runs/a", "model.pooling=tokens", "--out", "z.npy"]) == 0
     assert lower.apply == (verb, Path("runs/a"), Path("z.npy"), None, Lines)
+    assert lower.overrides == ("model.pooling=tokens",)
 
 
 def test_evaluate_prints_a_table_of_predictors(lower, capsys):
