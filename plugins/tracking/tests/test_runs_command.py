@@ -99,6 +99,17 @@ def test_filters(make: Callable[..., Path], stem: Call) -> None:
     assert stem("nowhere", code=2).startswith("error: nowhere: there is no such folder")
 
 
+def test_values_and_places_are_written_as_for_stem_run(make: Callable[..., Path], stem: Call) -> None:
+    loggers = "loggers: [{type: csv}, {type: mlflow, tags: {version: v1.0}}]"
+    make("runs/a/1", 1, recipe=f"name: a\noptimizer: {{lr: 0.001, amsgrad: false}}\n{loggers}\n")
+    make("runs/a/2", 2, recipe="name: a\noptimizer: {lr: 0.01, amsgrad: 0}\nloggers: []\n")
+    assert paths(stem("--filter", "optimizer.lr=1e-3")) == ["runs/a/1"]
+    assert paths(stem("--filter", "optimizer.lr=.01")) == ["runs/a/2"]
+    assert paths(stem("--filter", "optimizer.amsgrad=false")) == ["runs/a/1"]
+    assert paths(stem("--filter", "loggers.mlflow.tags.version=v1.0")) == ["runs/a/1"]
+    assert paths(stem("--filter", "loggers.1.tags.version=v1.0")) == ["runs/a/1"]
+
+
 def test_what_is_broken_is_told(make: Callable[..., Path], stem: Call) -> None:
     (make("runs/a/1", 1) / "summary.json").write_text('{"status": "fin')
     (make("runs/a/2", 2) / "recipe.yaml").unlink()
@@ -183,6 +194,9 @@ def test_one_that_was_trained(
     rows = [line.split(maxsplit=1) for line in stem("show", "one").splitlines()]
     assert ["status", "finished"] in rows
     assert ["losses", "mse"] in rows
+    environment = json.loads(Path("one/environment.json").read_text())
+    Path("one/environment.json").write_text(json.dumps({**environment, "git": None}))  # outside a repository
+    assert "null" not in stem("show", "one").split()
     assert any(
         row[:1] == ["val/psnr"] and f"{summary['best']['val/psnr']['value']:.6g}" in row[1] for row in rows if row
     )
