@@ -25,6 +25,16 @@ def test_models_keep_the_settings_of_the_recipe(size: str) -> None:
     assert chosen == {"size": size, "mask_ratio": 0.75, "masking": "tube", "embed_dim": None}
 
 
+def test_a_size_takes_the_place_of_the_numbers_of_another() -> None:
+    numbers = {"embed_dim": 16, "depth": 1, "heads": 2, "decoder_dim": 24, "decoder_depth": 1, "decoder_heads": 2}
+    small = {**RECIPE, "model": {**RECIPE["model"], **numbers}}
+    of_size = {**dict.fromkeys(numbers), "decoder_depth": 8}
+    chosen = load_recipe(small, ["model=mae_small"]).model.arguments
+    assert {key: chosen[key] for key in numbers} == of_size
+    chosen = load_recipe(small, ["model.depth=2", "model=mae_small"]).model.arguments
+    assert {key: chosen[key] for key in numbers} == {**of_size, "depth": 2}
+
+
 def test_the_losses_take_the_place_of_others_with_their_published_weights() -> None:
     recipe = load_recipe(RECIPE, ["losses=mae_spectral"])
     weights = {key: (term.component.type, term.weight) for key, term in recipe.losses.items()}
