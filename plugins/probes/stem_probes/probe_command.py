@@ -116,7 +116,7 @@ def probe(run: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool
 
         loaded = load_run(run, overrides)
         outcome = probe_run(loaded, wanted)
-        found = report.document(outcome, loaded, overrides, wanted.data)
+        found = report.document(outcome, loaded, overrides, wanted)
         written = report.write(outcome, found, out or loaded.directory / "probe")
     if as_json:
         click.echo(json.dumps({**found, "files": list(map(str, written))}, indent=2, allow_nan=False))
