@@ -112,7 +112,7 @@ def _refuse_unknown(runs: Sequence[RunFolder], metrics: Sequence[str], where: st
     known = {name for run in runs for name in (*run.best, *run.final)}
     wrong = [name for name in metrics if name not in known]
     if runs and wrong:
-        raise UserError(f"no run has '{wrong[0]}'", where=where, hint=_close(wrong[0], known))
+        raise UserError(*(f"no run has '{name}'; {_close(name, known)}" for name in wrong), where=where)
 
 
 def _close(name: str, known: set[str]) -> str:

@@ -96,7 +96,8 @@ class RunFolder:
     def started(self) -> datetime | None:
         """When it began."""
         try:
-            return datetime.fromisoformat(str(self.environment["started"]))
+            found = datetime.fromisoformat(str(self.environment["started"]))
+            return found if found.tzinfo is not None else found.astimezone()  # the two cannot be compared
         except (KeyError, ValueError):
             pass
         try:
