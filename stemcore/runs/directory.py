@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from stemcore.assemble import Parts
 from stemcore.component.callback import State
+from stemcore.component.command import is_first_process
 from stemcore.errors import TrainingFailed, UserError
 from stemcore.files import write_text
 from stemcore.plugins import catalogue
@@ -62,12 +63,12 @@ def refuse_occupied(output: Path) -> None:
 @contextmanager
 def undone_if_wrong(directory: Path) -> Iterator[None]:
     """Removes what a new run has written if its input turns out to be wrong before its first epoch has ended: what
-    cannot be trained on leaves nothing behind."""
+    cannot be trained on leaves nothing behind. Of several processes the first does, which writes."""
     missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     try:
         yield
     except UserError:
-        if not _ended_an_epoch(directory):
+        if is_first_process() and not _ended_an_epoch(directory):
             for content in directory.iterdir() if directory.is_dir() else ():
                 shutil.rmtree(content) if content.is_dir() else content.unlink()
             with suppress(OSError):  # a folder above in which another run has begun meanwhile stays

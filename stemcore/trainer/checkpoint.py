@@ -17,7 +17,7 @@ from stemcore.errors import UserError
 from stemcore.files import write_atomically
 from stemcore.trainer.sharding import whole
 
-FORMAT = 2
+FORMAT = 3
 MODEL, TRANSFORMS = "model.", "transforms."
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import click
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from stemcore.component.command import ARGUMENTS
 from stemcore.errors import Interrupted, TrainingFailed, UserError
@@ -45,7 +46,9 @@ def start(fabric: Fabric) -> None:
     count = getattr(fabric.strategy, "num_processes", 1)
     if environment is None or fabric.world_size == 1 or _watches:
         return
-    if environment.creates_processes_externally:
+    # Fabric leaves its variables behind, also of a job of one process: those of another size are nobody's.
+    stale = isinstance(environment, LightningEnvironment) and os.environ.get("WORLD_SIZE") != str(fabric.world_size)
+    if environment.creates_processes_externally and not (stale and PARENT not in os.environ):
         if PARENT in os.environ or torch.distributed.is_torchelastic_launched():
             _watches.append(Watch(_orphaned(os.getppid())))
         return
@@ -53,7 +56,7 @@ def start(fabric: Fabric) -> None:
     # Fabric takes these processes for ones that were started from outside.
     own = {
         "MASTER_ADDR": environment.main_address,
-        "MASTER_PORT": os.environ.get("MASTER_PORT") or str(_free_port()),
+        "MASTER_PORT": str(environment.main_port if fabric.world_size > count else _free_port()),
         "NODE_RANK": str(environment.node_rank()),
         "WORLD_SIZE": str(fabric.world_size),
         "LOCAL_RANK": "0",

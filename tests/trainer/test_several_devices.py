@@ -70,7 +70,9 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("job")
     for name, recipe in recipes(folder).items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "STEM_CACHE_DIR": str(folder / "cache")}
+    # What a job of one process leaves behind in the environment does not keep the second one from being started.
+    left = {"LOCAL_RANK": "0", "NODE_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    environment = {**os.environ, **left, "OMP_NUM_THREADS": "1", "STEM_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder)], env=environment, capture_output=True, text=True, timeout=120
     )

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from stem_spectral import masking as masks
+from stem_spectral.interpolation import kriged, refuse_large
 from stem_spectral.masked_transformer import Decoder, Encoder
 from stem_spectral.masking import Strategy
 from stem_spectral.patches import Extent, Grid, cube_extent, from_patches, grid_of, over_voxels, to_patches
@@ -72,6 +73,10 @@ class MaeSpectral(Model):
             spectral groups at all places. The number hidden is rounded to whole ones.
         pooling: what a latent is: mean, over all tokens, (embed_dim,); tokens, the mean over the bands for each place,
             (embed_dim, rows, columns), zero where nothing was shown.
+        residual: what the decoder's output is added to: none; kriging, what is shown carried over by ordinary kriging
+            in each band, from which an untrained model starts (with masking tube). It saves a network that has little
+            to learn from, such as one scene, from having to learn what nearness means.
+        correlation_length: of kriging, in pixels: the distance at which the correlation has fallen to 1 / e.
         drop_path: chance that a branch of the last block of the encoder is left out for an item in training; it grows
             from 0 at the first block.
         checkpoint_blocks: whether the backward pass computes blocks again rather than keep what is in them: less
@@ -97,19 +102,28 @@ class MaeSpectral(Model):
         mask_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.8,
         masking: Strategy = "random",
         pooling: Literal["mean", "tokens"] = "mean",
+        residual: Literal["none", "kriging"] = "none",
+        correlation_length: Annotated[float, Field(gt=0)] = 30.0,
         drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__(spec)
         preset = SIZES[size]
         self.patch: Extent = (patch[0], patch[1], patch[2])
-        self.mask_ratio, self.masking, self.pooling = mask_ratio, masking, pooling
+        self.mask_ratio, self.masking, self.pooling, self.residual = mask_ratio, masking, pooling, residual
+        self.correlation_length = correlation_length
         self.embed_dim, heads = embed_dim or preset.embed_dim, heads or preset.heads
         decoder_heads = decoder_heads or preset.decoder_heads
         decoder_dim = decoder_dim or math.ceil(DECODER_DIM / decoder_heads) * decoder_heads
         _refuse_uneven(embed_dim=(self.embed_dim, heads), decoder_dim=(decoder_dim, decoder_heads))
         self.grid = grid_of(cube_extent(spec), self.patch)
         masks.hidden_count(masking, self.grid, mask_ratio)  # refuses what cannot be masked, before any data are read
+        if residual == "kriging":
+            if masking != "tube":
+                raise UserError(
+                    f"residual 'kriging' goes with masking 'tube', not with '{masking}'", hint="set residual: none"
+                )
+            refuse_large(self.grid, self.patch)
         blocks = {"mlp_ratio": mlp_ratio, "checkpoint_blocks": checkpoint_blocks}
         self.encoder = Encoder(
             self.grid, self.patch, self.embed_dim, depth or preset.depth, heads, drop_path=drop_path, **blocks
@@ -117,6 +131,8 @@ class MaeSpectral(Model):
         self.decoder = Decoder(
             self.grid, math.prod(self.patch), self.embed_dim, decoder_dim, decoder_depth, decoder_heads, **blocks
         )
+        if residual == "kriging":
+            nn.init.zeros_(self.decoder.head.weight)
 
     def provides(self) -> Mapping[str, FieldSpec]:
         """``prediction``, ``inpainted`` and ``hidden``, like the input, and ``latent``."""
@@ -165,11 +181,20 @@ class MaeSpectral(Model):
             whole = torch.where(outputs["hidden"], outputs["prediction"], whole)
         return whole
 
+    def predict(self, cubes: Tensor, shown: Tensor) -> Tensor:
+        """Every patch of cubes (n, bands, height, width) as it is predicted from those ``shown``, indices (n, patches
+        shown): to hide what one chooses."""
+        return self._predicted(cubes, self._grid(cubes), shown)["prediction"]
+
     def _predicted(self, x: Tensor, grid: Grid, shown: Tensor) -> dict[str, Tensor]:
         """The outputs from the tokens of indices ``shown`` (n, tokens shown)."""
         extent: Extent = (x.shape[1], x.shape[2], x.shape[3])
-        features = self.encoder(to_patches(x, self.patch), grid, shown)
-        prediction = from_patches(self.decoder(features, grid, shown), self.patch, extent)
+        patches = to_patches(x, self.patch)
+        features = self.encoder(patches, grid, shown)
+        values = self.decoder(features, grid, shown)
+        if self.residual == "kriging":
+            values = values + kriged(patches, self.patch, extent, shown, self.correlation_length)
+        prediction = from_patches(values, self.patch, extent)
         unseen = torch.ones(len(x), grid.tokens, dtype=torch.bool, device=x.device).scatter(1, shown, False)
         hidden = over_voxels(unseen, self.patch, extent)
         return {

@@ -65,7 +65,7 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Masked autoencoders, ready to run."""
-    return {}
+    return {name: f"stem_spectral:recipes/{name}.yaml" for name in ("hyperspectral-mae", "hyperspectral-scene")}
 
 
 @hookimpl
@@ -100,5 +100,6 @@ def stem_examples() -> dict[str, str]:
         "metric/cube_ssim": "stem_spectral.term_examples:cube_ssim",
         "metric/sam": "stem_spectral.term_examples:sam_metric",
         "model/mae_spectral": "stem_spectral.model_examples:mae_spectral",
+        **{f"recipe/{name}": "stem_spectral.recipe_examples:recipe" for name in stem_recipes()},
         "model/spectral_autoencoder": "stem_spectral.model_examples:spectral_autoencoder",
     }
