@@ -52,9 +52,14 @@ def test_the_optimizer_keeps_the_learning_rate_of_the_recipe() -> None:
     assert (arguments["lr"], list(arguments["betas"]), arguments["weight_decay"]) == (7e-4, [0.9, 0.95], 0.05)
 
 
+def test_the_schedule_rises_first() -> None:
+    schedule = load_recipe({**RECIPE, "scheduler": "cosine"}, ["scheduler=cosine_mae"]).scheduler
+    assert (schedule.type, schedule.arguments["warmup_fraction"]) == ("warmup_cosine", 0.05)
+
+
 def test_they_fit_together_on_cubes(tmp_path) -> None:
     np.save(tmp_path / "cubes.npy", np.random.default_rng(0).random((4, 10, 50, 50), np.float32))
-    chosen = ["losses=mae_spectral", "figures=cubes", "optimizer=adamw_mae", "scheduler=cosine"]
+    chosen = ["losses=mae_spectral", "figures=cubes", "optimizer=adamw_mae", "scheduler=cosine_mae"]
     train = [f"data.train={{type: tensor, path: {tmp_path / 'cubes.npy'}}}", "data.val=0.5"]
     for model in ("model=mae_tiny", "model=mae_large"):
         check(load_recipe(RECIPE, [*train, model, *chosen]))
