@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stemcore.assemble import logged_scalars as logged_scalars
+    from stemcore.cli.completion import complete_overrides_of_run as complete_overrides_of_run
+    from stemcore.cli.completion import complete_runs as complete_runs
     from stemcore.cli.output import show_json as show_json
     from stemcore.cli.output import show_table as show_table
     from stemcore.component.augmentation import Augmentation as Augmentation
@@ -81,6 +83,8 @@ _HOME = {
     "load_yaml": "stemcore.recipe.source",
     "Node": "stemcore.recipe.node",
     "logged_scalars": "stemcore.assemble",
+    "complete_runs": "stemcore.cli.completion",
+    "complete_overrides_of_run": "stemcore.cli.completion",
     "show_json": "stemcore.cli.output",
     "show_table": "stemcore.cli.output",
     "run": "stemcore.runs",

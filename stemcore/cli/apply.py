@@ -12,8 +12,10 @@ from stemcore.cli import completion
 from stemcore.cli.output import number, show, show_json, show_table, stdout_kept_clean
 from stemcore.component.command import reporter
 
-_run = click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
-_overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.overrides_of_run)
+_run = click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.complete_runs)
+_overrides = click.argument(
+    "overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.complete_overrides_of_run
+)
 _data = click.option(
     "--data", type=click.Path(path_type=Path), metavar="PATH", help="Data to use instead of those of the run's recipe."
 )

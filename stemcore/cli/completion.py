@@ -41,8 +41,9 @@ def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> Item
     return [*recipe_names(ctx, param, incomplete), *files]
 
 
-def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """Run directories: those where runs are written by default, the newest first, else the way to others."""
+def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """The ``shell_complete`` of an argument that is a run: the run directories where they are written by default, the
+    newest first, else the way to others."""
     usual = sorted((str(path) for path in Path("runs").glob("*/*") if _is_run(path)), reverse=True)
     found = [CompletionItem(path) for path in usual if path.startswith(incomplete)]
     return found or _paths(incomplete, _is_run)
@@ -55,7 +56,7 @@ def runs_and_checkpoints(ctx: click.Context, param: click.Parameter, incomplete:
         base = folder if folder.name == RUN_FILES[1] else folder / RUN_FILES[1]
         found = sorted(str(path) for path in base.glob("*.ckpt"))
         return [CompletionItem(path) for path in found if path.startswith(incomplete) or incomplete == f"{folder}/"]
-    return runs(ctx, param, incomplete)
+    return complete_runs(ctx, param, incomplete)
 
 
 def components(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
@@ -86,8 +87,9 @@ def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> It
     return _overrides_of(ctx.params.get("recipe") or "", ctx.params.get("overrides") or (), incomplete)
 
 
-def overrides_of_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """``KEY=VALUE`` for the run that stands before, as far as they may change where it is applied."""
+def complete_overrides_of_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """The ``shell_complete`` of an argument ``overrides`` behind an argument ``run``: ``KEY=VALUE``, as far as they may
+    change where the run is applied."""
     run = Path(ctx.params.get("run") or "")
     recipe = next((str(p) for folder in (run, *run.parents[:2]) if (p := folder / RUN_FILES[0]).is_file()), "")
     wanted = [text for text in APPLIED if text.startswith(incomplete) and text != incomplete]

@@ -61,6 +61,9 @@ def read_overrides(overrides: Sequence[str], problems: list[Problem]) -> Overrid
 
 def _parsed(overrides: Sequence[str], problems: list[Problem]) -> list[tuple[list[str], Node]]:
     """The parts of each key, and what stands behind the equals sign."""
+    if isinstance(overrides, str):  # a sequence of letters
+        problems.append(Problem("overrides should be a list of texts", _WHERE, f"write [{overrides!r}]"))
+        return []
     found = []
     for text in overrides:
         where = f"{text} on {_WHERE}"

@@ -33,6 +33,7 @@ ELSEWHERE = ("trainer.devices", "trainer.num_nodes", "trainer.strategy")
 """On what a run is trained. The trainer sees to it that its batches, over all devices, stay what they were."""
 SHARE = "data.batch_size"
 LENGTH = "trainer.max_epochs"
+TYPE = "model.type"
 APPLIED = ("model", "data.eval_batch_size")
 """What overrides may change where a run is applied; whether its weights still fit is seen when they are loaded."""
 
@@ -156,7 +157,8 @@ def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not overrides:
         return own
     wanted = changed_recipe(own, directory / RECIPE, overrides)
-    changed = [key for key, _ in _changes(own.document(), wanted.document()) if not _among(key, (*APPLIED, "requires"))]
+    keys = [key for key, _ in _changes(own.document(), wanted.document())]
+    changed = [key for key in keys if key == TYPE or not _among(key, (*APPLIED, "requires"))]
     hint = "where a run is applied, overrides are for model.KEY and data.eval_batch_size alone"
     problems = [Problem("it was settled when the run was trained", key, hint) for key in changed]
     if problems:

@@ -85,7 +85,8 @@ def test_runs_and_their_checkpoints(ask: Ask, tmp_path: Path) -> None:
         (tmp_path / name / CHECKPOINTS / "best.ckpt").touch()
     (tmp_path / "runs" / "a" / "unfinished").mkdir()
     newest_first = ["runs/a/20260202-000000", "runs/a/20260101-000000"]
-    for verb in ("encode", "reconstruct", "evaluate", "run stem4d --resume", "run stem4d --init-from"):
+    of_plugins = ("probe", "impute", "runs show", "runs compare")
+    for verb in ("encode", "reconstruct", "evaluate", "run stem4d --resume", "run stem4d --init-from", *of_plugins):
         assert ask(f"stem {verb} ") == newest_first, verb
         assert ask(f"stem {verb} r") == newest_first
         assert ask(f"stem {verb} els") == ["elsewhere/"]
@@ -100,7 +101,7 @@ def test_overrides_where_a_run_is_applied(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "mine" / CHECKPOINTS / "best.ckpt").touch()
     assert execute(["recipes", "copy", "stem4d-quick", "-q"]) == 0
     (tmp_path / "stem4d-quick.yaml").rename(tmp_path / "mine" / RECIPE)
-    for verb in ("encode", "reconstruct", "evaluate"):
+    for verb in ("encode", "reconstruct", "evaluate", "probe"):
         for run in ("mine", f"mine/{CHECKPOINTS}/best.ckpt"):
             assert ask(f"stem {verb} {run} ") == ["model.", "data.eval_batch_size="]
             assert "model.latent_dim=" in ask(f"stem {verb} {run} model.")

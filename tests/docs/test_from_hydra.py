@@ -21,6 +21,7 @@ COMMANDS = """
     train_model.py
     train_model.py model=mae_large
     train_model.py model=mae_base
+    train_model_medium.py
     train_model_ddp.py
     train_model.py hparams.batch_size=4 hparams.epochs=100
     train_model.py general.experiment_name="custom_experiment"

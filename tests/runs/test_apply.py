@@ -145,6 +145,11 @@ def test_overrides_of_anything_else_are_refused_all_at_once(trained: Run) -> Non
     with pytest.raises(UserError) as refused:
         load_run(trained.directory, ["optimizer.lr=1.0", "data.batch_size=3", "model.activation=relu"])
     assert {p.where for p in refused.value.problems} == {"optimizer.lr", "data.batch_size"}
+    with pytest.raises(UserError) as refused:
+        load_run(trained.directory, ["model.type=resnet_autoencoder", "optimizer.lr=1.0"])
+    assert {p.where for p in refused.value.problems} == {"model.type", "optimizer.lr"}
+    with pytest.raises(UserError, match=r"overrides should be a list of texts; write \['model.activation=relu'\]"):
+        load_run(trained.directory, "model.activation=relu")
     with pytest.raises(UserError, match="did you mean 'activation'"):
         load_run(trained.directory, ["model.activatoin=relu"])
     with pytest.raises(UserError, match="weights of another model"):

@@ -9,14 +9,14 @@ import click
 
 from stem_paired.grid import together
 from stem_paired.tables import FEATURE, ID, Table, check_output, write_table
-from stemcore import Command, UserError, reporter
+from stemcore import Command, UserError, complete_runs, reporter
 
 METHODS = ("integrated_gradients", "deeplift", "gradient_shap")
 _file = click.Path(path_type=Path)
 
 
 @click.command(cls=Command)
-@click.argument("run", type=_file)
+@click.argument("run", type=_file, shell_complete=complete_runs)
 @click.option("--from", "source", required=True, metavar="PLATFORM", help="Platform of the input, such as a.")
 @click.option("--to", "wanted", required=True, metavar="PLATFORM", help="Platform to impute, such as b.")
 @click.option("--input", "given", type=_file, required=True, metavar="FILE", help="Table of samples and features.")

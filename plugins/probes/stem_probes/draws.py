@@ -134,6 +134,10 @@ def _by_group(
 ) -> Draw:
     """Groups are divided until each side has of each class what it needs."""
     there = np.unique(groups)
+    if len(there) == 1:
+        what = "region" if protocol.split == "region" else "group"
+        message = f"all labels are of one {what}, which cannot both train and be scored"
+        raise UserError(message, where="--split", hint="item, or more data")
     count = min(len(there) - 1, max(1, round((protocol.train_share or SHARE) * len(there))))
     for train_groups in _tries(there, count, generator):
         inside = np.isin(groups, train_groups)
@@ -148,5 +152,5 @@ def _by_group(
 
 
 def _tries(groups: np.ndarray, count: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    for _ in range(TRIES if count >= 1 else 0):
+    for _ in range(TRIES):
         yield generator.permutation(groups)[:count]

@@ -15,6 +15,7 @@ from stemcore import UserError
 FIELD = "field:"
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".emd", ".mat")
 LABEL, ID = "label", "id"
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 FORMS = "give a .csv, a .npy, FILE.h5:DATASET or field:NAME"
 
 
@@ -127,6 +128,7 @@ def _table(path: Path) -> Given:
         raise UserError(f"it should have {width} columns as the first line does", where=f"{path}:{ragged[0]}")
     header = [name.strip().lower() for name in rows[0][1]]
     if width == 1:
+        _refuse_other_separator(header[0], path)
         body = rows[1:] if header == [LABEL] else rows
         return Given(_typed([row[0].strip() for _, row in body]), str(path))
     if LABEL not in header or ID not in header:
@@ -140,6 +142,12 @@ def _table(path: Path) -> Given:
             raise UserError(f"'{name}' comes a second time", where=f"{path}:{number}")
         seen.add(name)
     return Given(_typed([row[header.index(LABEL)].strip() for _, row in rows[1:]]), str(path), tuple(ids))
+
+
+def _refuse_other_separator(header: str, path: Path) -> None:
+    for mark, what in OTHER_SEPARATORS.items():
+        if {ID, LABEL} <= {name.strip(" \"'") for name in header.split(mark)}:
+            raise UserError(f"its columns are parted by {what}", where=f"{path}:1", hint="part them by commas")
 
 
 def _typed(texts: Sequence[str]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stemcore import Command, UserError
+from stemcore import Command, UserError, complete_overrides_of_run, complete_runs
 
 if TYPE_CHECKING:
     from stem_probes.outcome import Wanted
@@ -23,8 +23,8 @@ PROTOCOL = ("split", "per_class", "train_share", "repeats", "seed", "regions")
 
 
 @click.command(cls=Command)
-@click.argument("run", type=_file)
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("run", type=_file, shell_complete=complete_runs)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_overrides_of_run)
 @click.option("--labels", required=True, metavar="LABELS", help="FILE.csv, FILE.npy, FILE.h5:DATASET or field:NAME.")
 @click.option("--data", metavar="PATH", help="Data to use instead of those of the run's recipe.")
 @click.option("--ignore-label", "ignored", multiple=True, metavar="LABEL", help="A label that stands for none.")
@@ -116,7 +116,7 @@ def probe(run: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool
 
         loaded = load_run(run, overrides)
         outcome = probe_run(loaded, wanted)
-        found = report.document(outcome, loaded, overrides, wanted.data)
+        found = report.document(outcome, loaded, overrides, wanted)
         written = report.write(outcome, found, out or loaded.directory / "probe")
     if as_json:
         click.echo(json.dumps({**found, "files": list(map(str, written))}, indent=2, allow_nan=False))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stem_probes.outcome import FEATURES, Outcome
+from stem_probes.outcome import FEATURES, Outcome, Wanted
 from stemcore import write_atomically
 
 if TYPE_CHECKING:
@@ -28,26 +28,33 @@ TITLES = {
     "rmse": "RMSE",
 }
 PROBES = ("linear", "knn")
+FIGURES = ("confusion.png", "numbers.png")
+"""Of classes, and of numbers."""
 
 
-def document(outcome: Outcome, run: Run, overrides: Sequence[str], data: str | None) -> dict[str, Any]:
+def document(outcome: Outcome, run: Run, overrides: Sequence[str], wanted: Wanted) -> dict[str, Any]:
     """All scores and what they are of, as plain data."""
     rows, targets = outcome.rows, outcome.targets
     found: dict[str, Any] = {
         "run": str(run.directory),
         "overrides": list(overrides),
-        "data": data,
+        "checkpoint": run.checkpoint.name,
+        "data": wanted.data,
         "labels": targets.where,
+        "ignored": list(wanted.ignored),
         "task": "regression" if targets.regression else "classification",
         "items": len(outcome.items),
         "labelled": len(rows),
         "of": "places" if rows.within else "items",
         "features": rows.features.shape[1],
         "protocol": asdict(outcome.protocol),
+        "neighbours": asdict(wanted.neighbours),
         "draws": len(outcome.draws),
         "train": len(outcome.draws[0][0]),
         "scored": len(outcome.draws[0][1]),
     }
+    if rows.within:
+        found["majority"] = wanted.share
     if not targets.regression:
         counts = np.bincount(rows.target, minlength=len(targets.names))
         found["classes"] = dict(zip(targets.names, counts.tolist(), strict=True))
@@ -85,12 +92,15 @@ def write(outcome: Outcome, found: Mapping[str, Any], folder: Path) -> list[Path
     files = [
         folder / "scores.json",
         folder / "predictions.csv",
-        folder / ("numbers.png" if regression else "confusion.png"),
+        folder / FIGURES[regression],
     ]
+    again = files[0].is_file()
     texts = [json.dumps(found, indent=2, allow_nan=False) + "\n", _predictions(outcome)]
     for path, text in zip(files, texts, strict=False):
         write_atomically(path, partial(_put, text))
     write_atomically(files[2], lambda part: drawing.savefig(part, format="png"))
+    if again:  # the other figure would be of an earlier probe, and not of these scores
+        (folder / FIGURES[not regression]).unlink(missing_ok=True)
     return files
 
 

@@ -104,6 +104,8 @@ def test_divisions_that_cannot_be(items, labelled) -> None:
         draws(rows, targets, items(10), Protocol("given"))
     with pytest.raises(UserError, match="none to test"):
         draws(rows, targets, items(10, parts=np.array(["train"] * 10)), Protocol("given"))
+    with pytest.raises(UserError, match="all labels are of one group"):
+        draws(rows, targets, items(10, groups=np.zeros(10, int)), Protocol("group"))
     groups = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3, 3])
     with pytest.raises(UserError, match=r"no division of 4 groups .* a \(3\), b \(1\)"):
         draws(rows, targets, items(10, groups=groups), Protocol("group", per_class=1))

@@ -130,17 +130,22 @@ def test_one_document_and_other_options(place, tmp_path, capsys) -> None:
     document = json.loads(capsys.readouterr().out)
     assert document["overrides"] == ["model.activation=relu"]
     assert document["protocol"]["split"] == "region"
+    assert (document["neighbours"], document["ignored"]) == ({"k": 3, "metric": "euclidean"}, [])
+    assert document["checkpoint"] == "best.ckpt"
     assert (document["labelled"], document["train"], document["scored"]) == (1280, 640, 640)
     assert 0 <= document["scores"]["features/linear"]["auroc"]["mean"] <= 1
     assert document["files"] == [f"{tmp_path}/p/{n}" for n in ("scores.json", "predictions.csv", "confusion.png")]
 
 
 def test_numbers_and_other_data(place, tmp_path, capsys) -> None:
+    for name in ("scores.json", "confusion.png"):  # of a probe of classes that went before
+        (tmp_path / name).touch()
     options = f"--labels scan.h5:level --data scan.h5 --repeats 2 --train-share 0.1 --out {tmp_path}"
     assert probe(f"{options} --no-baselines") == 0
     scores = read(tmp_path)["scores"]
     assert scores["mean"]["r2"]["mean"] <= 0 < scores["features/linear"]["r2"]["mean"] <= 1
     assert (tmp_path / "numbers.png").is_file()
+    assert not (tmp_path / "confusion.png").exists()
     header = (tmp_path / "predictions.csv").read_text().splitlines()[0]
     assert header == "draw,item,row,column,label 0,linear 0,knn 0"
     capsys.readouterr()

@@ -76,6 +76,7 @@ def stem_options() -> dict[str, str]:
         "losses/mae_spectral",
         *(f"model/mae_{size}" for size in ("tiny", "small", "base", "medium", "large", "huge")),
         "optimizer/adamw_mae",
+        "scheduler/cosine_mae",
     )
     return {name: f"stem_spectral:options/{name}.yaml" for name in names}
 

@@ -15,7 +15,7 @@ from stemcore import UserError
 Table = tuple[list[str], list[list[str]]]
 PARTS = ("losses", "metrics", "figures")
 ENVIRONMENT = ("device", "git", "python", "platform", "versions", "data.fingerprint", "data.items")
-NOT_THERE = "-"
+NOT_THERE, NULL = "-", "null"
 
 
 def opened(paths: Sequence[Path]) -> list[RunFolder]:
@@ -50,7 +50,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
         *((key, text(at(run.environment, key))) for key in ("device", "git", "data.items", "data.fingerprint")),
         *((f"version of {name}", str(v)) for name, v in mapping(run.environment.get("versions")).items()),
     ]
-    return [(name, value) for name, value in rows if value not in ("", NOT_THERE)]
+    return [(name, value) for name, value in rows if value not in ("", NOT_THERE, NULL)]
 
 
 def _recipe(run: RunFolder) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from stem_tracking.run_folder import STATUSES
-from stemcore import CommandGroup, UserError, show_json, show_table
+from stemcore import CommandGroup, UserError, complete_runs, show_json, show_table
 
 DEFAULT = Path("runs")
 OF_EVERY_VERB = ("-q", "--quiet", "--debug")
@@ -72,7 +72,7 @@ def list_runs(path: Path | None, metrics: Sequence[str], as_json: bool, **option
 
 
 @runs.command()
-@click.argument("paths", metavar="RUN RUN...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="RUN RUN...", nargs=-1, type=click.Path(path_type=Path), shell_complete=complete_runs)
 @_json
 def compare(paths: Sequence[Path], as_json: bool) -> None:
     """Print where the recipes of runs differ, and their metrics side by side."""
@@ -103,7 +103,7 @@ def _section(name: str, rows: Mapping[str, Sequence[str]], paths: Sequence[Path]
 
 
 @runs.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @_json
 def show(path: Path, as_json: bool) -> None:
     """Print what a run trained, how it went, its metrics and its files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,16 +77,30 @@ def _filtered(runs: list[RunFolder], text: str) -> list[RunFolder]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"'{text}' is not KEY=VALUE", where="--filter", hint="such as model.latent_dim=32")
-    try:
-        wanted = yaml.load(value, Loader=LOADER)
-    except yaml.YAMLError:
-        wanted = value
+    wanted = _parsed(value)
     known = [(run, at(run.recipe, key)) for run in runs]
     if runs and all(found is None for _, found in known) and wanted is not None:
         names = {name for run in runs for name, _ in leaves(run.recipe)}
         if key not in {part for name in names for part in _beginnings(name)}:
             raise UserError(f"no recipe has the key '{key}'", where="--filter", hint=_close(key, names))
-    return [run for run, found in known if found == wanted or str(found) == value]
+    return [run for run, found in known if _same(found, wanted) or str(found) == value]
+
+
+def _parsed(text: str) -> Any:
+    """A value as a recipe has it."""
+    try:
+        found = yaml.load(text, Loader=LOADER)
+    except yaml.YAMLError:
+        return text
+    if isinstance(found, str):  # 1e-3 is a number in recipes, and text in PyYAML
+        with suppress(ValueError):
+            return float(found)
+    return found
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Whether two values are the same, a truth value being no number."""
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
 def _beginnings(key: str) -> list[str]:
@@ -97,7 +112,7 @@ def _refuse_unknown(runs: Sequence[RunFolder], metrics: Sequence[str], where: st
     known = {name for run in runs for name in (*run.best, *run.final)}
     wrong = [name for name in metrics if name not in known]
     if runs and wrong:
-        raise UserError(f"no run has '{wrong[0]}'", where=where, hint=_close(wrong[0], known))
+        raise UserError(*(f"no run has '{name}'; {_close(name, known)}" for name in wrong), where=where)
 
 
 def _close(name: str, known: set[str]) -> str:

@@ -96,7 +96,8 @@ class RunFolder:
     def started(self) -> datetime | None:
         """When it began."""
         try:
-            return datetime.fromisoformat(str(self.environment["started"]))
+            found = datetime.fromisoformat(str(self.environment["started"]))
+            return found if found.tzinfo is not None else found.astimezone()  # the two cannot be compared
         except (KeyError, ValueError):
             pass
         try:
@@ -178,11 +179,13 @@ def number(value: Any) -> float | None:
 
 
 def at(document: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key, ``None`` where there is none."""
+    """The value at a dotted key, ``None`` where there is none; a component in a list is found by its place or type."""
     found: Any = document
     for part in key.split("."):
-        if isinstance(found, list):
-            found = found[int(part)] if part.isdigit() and int(part) < len(found) else None
+        if isinstance(found, list) and part.isdigit():
+            found = found[int(part)] if int(part) < len(found) else None
+        elif isinstance(found, list):
+            found = next((item for item in found if mapping(item).get("type") == part), None)
         else:
             found = mapping(found).get(part)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 SECONDS_TO_CONNECT = 5.0
+STORES = "a tracking_uri is http://HOST:PORT, or sqlite:///PATH"
+CREDENTIALS = re.compile(r"(?<=://)([^:/@\s]*):[^/@\s]*@")
 
 
 def default_folder(directory: Path) -> Path:
@@ -137,9 +140,11 @@ def _alone(database: Path) -> Iterator[None]:
 
 def refused(uri: str, error: Exception) -> UserError:
     """What a store says, in one line."""
-    return UserError(f"MLflow cannot record there: {said(error)}", where=public(uri))
+    known = urlsplit(uri).scheme in ("http", "https") or uri.startswith("sqlite:///")
+    return UserError(f"MLflow cannot record there: {said(error)}", where=public(uri), hint="" if known else STORES)
 
 
 def said(error: BaseException) -> str:
-    """The first line of an error."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """The first line of an error, without passwords in addresses."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return CREDENTIALS.sub(r"\1@", line)[:300]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from stem_tracking.parameters import parameters
-from stem_tracking.store import connect, default_folder, locate, public, refuse_unreachable
+from stem_tracking.store import connect, default_folder, locate, public, refuse_unreachable, refused, said
 
 from stemcore import UserError
 
@@ -50,6 +50,15 @@ def test_the_recipe_comes_before_the_environment(tmp_path: Path, monkeypatch: py
 def test_passwords_are_not_shown() -> None:
     assert public("http://me:secret@tracker:5000/x") == "http://me@tracker:5000/x"
     assert public("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    error = ValueError("http://me:secret@tracker:5000/api and https://tracker/a@b:c failed")
+    assert said(error) == "http://me@tracker:5000/api and https://tracker/a@b:c failed"
+    assert "secret" not in str(refused("http://me:secret@tracker:5000", error))
+
+
+def test_what_is_no_store_is_told_what_would_be_one() -> None:
+    for uri in ("htp://tracker", "mlruns", "sqlite://mine.db"):
+        assert str(refused(uri, ValueError("no"))).endswith("; a tracking_uri is http://HOST:PORT, or sqlite:///PATH")
+    assert str(refused("http://tracker:5000", ValueError("no"))).endswith(": no")
 
 
 def test_nothing_listens(free_port: int) -> None:

@@ -94,12 +94,26 @@ def test_filters(make: Callable[..., Path], stem: Call) -> None:
         "error: --filter: no recipe has the key 'model.widht'; did you mean 'model.width'?\n"
     )
     assert "'model.width' is not KEY=VALUE" in stem("--filter", "model.width", code=2)
-    assert "no run has 'val/los'" in stem("--metric", "val/los", code=2)
+    said = stem("--metric", "val/los", "--metric", "ls", code=2).splitlines()
+    assert [line.split(";")[0] for line in said] == [
+        f"error: --metric: no run has '{name}'" for name in ("val/los", "ls")
+    ]
     assert "see 'stem runs list --help'" in stem("--srot", "lr", code=2)
     assert stem("nowhere", code=2).startswith("error: nowhere: there is no such folder")
 
 
-def test_what_is_broken_is_told(make: Callable[..., Path], stem: Call) -> None:
+def test_values_and_places_are_written_as_for_stem_run(make: Callable[..., Path], stem: Call) -> None:
+    loggers = "loggers: [{type: csv}, {type: mlflow, tags: {version: v1.0}}]"
+    make("runs/a/1", 1, recipe=f"name: a\noptimizer: {{lr: 0.001, amsgrad: false}}\n{loggers}\n")
+    make("runs/a/2", 2, recipe="name: a\noptimizer: {lr: 0.01, amsgrad: 0}\nloggers: []\n")
+    assert paths(stem("--filter", "optimizer.lr=1e-3")) == ["runs/a/1"]
+    assert paths(stem("--filter", "optimizer.lr=.01")) == ["runs/a/2"]
+    assert paths(stem("--filter", "optimizer.amsgrad=false")) == ["runs/a/1"]
+    assert paths(stem("--filter", "loggers.mlflow.tags.version=v1.0")) == ["runs/a/1"]
+    assert paths(stem("--filter", "loggers.1.tags.version=v1.0")) == ["runs/a/1"]
+
+
+def test_what_is_broken_is_told(make: Callable[..., Path], stem: Call, tmp_path: Path) -> None:
     (make("runs/a/1", 1) / "summary.json").write_text('{"status": "fin')
     (make("runs/a/2", 2) / "recipe.yaml").unlink()
     make("runs/a/3", 3, recipe="name: [", summary=None)
@@ -109,6 +123,7 @@ def test_what_is_broken_is_told(make: Callable[..., Path], stem: Call) -> None:
     )
     (make("runs/a/6", 6, summary={"status": "nonsense"}) / "environment.json").write_text("[]")
     (make("runs/a/7", 7) / "summary.json").write_bytes(b"\xff\xfe")
+    (tmp_path / "runs/a/5/environment.json").write_text('{"started": "2026-01-02T05:00:00"}')  # of no time zone
     found = {Path(r["path"]).name: r for r in json.loads(stem("--json"))["runs"]}
     assert {name: r["status"] for name, r in found.items()} == {
         **{"1": "broken", "2": "broken", "3": "broken", "4": "killed", "5": "finished", "6": "killed", "7": "broken"}
@@ -183,6 +198,9 @@ def test_one_that_was_trained(
     rows = [line.split(maxsplit=1) for line in stem("show", "one").splitlines()]
     assert ["status", "finished"] in rows
     assert ["losses", "mse"] in rows
+    environment = json.loads(Path("one/environment.json").read_text())
+    Path("one/environment.json").write_text(json.dumps({**environment, "git": None}))  # outside a repository
+    assert "null" not in stem("show", "one").split()
     assert any(
         row[:1] == ["val/psnr"] and f"{summary['best']['val/psnr']['value']:.6g}" in row[1] for row in rows if row
     )
