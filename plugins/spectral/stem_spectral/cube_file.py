@@ -45,7 +45,6 @@ class CubeFile(ABC):
 
     Attributes:
         beside: other files that belong to it.
-        held: bytes of it that are held in memory.
     """
 
     kind: ClassVar[str]
@@ -59,7 +58,12 @@ class CubeFile(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.beside: tuple[Path, ...] = ()
-        self.held = 0
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of it that are held in memory."""
+        return self._held
 
     @abstractmethod
     def arrays(self) -> Mapping[str, tuple[int, ...]]:

@@ -51,6 +51,11 @@ class GeoTiffCube(CubeFile):
         """The image."""
         return self._array
 
+    @property
+    def held(self) -> int:
+        """What is kept of decoded strips and tiles."""
+        return self._array.held if isinstance(self._array, Segments) else 0
+
     def told(self, name: str) -> Told:
         """What GDAL wrote: the value without data, scale and offset (the same for all bands), wavelengths."""
         items = self._items()

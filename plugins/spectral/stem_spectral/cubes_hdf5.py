@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,8 @@ from stem_spectral.cube_file import CubeFile, Told, nanometres, number
 WAVELENGTHS = ("wavelengths", "wavelength")
 """Names, in any case, of what lies beside a cube and has as many values as it has bands."""
 
-
-CACHE = 1 << 24
-"""Bytes of decoded chunks that are kept of each array: the tiles of a scene share them."""
+CACHE, MOST_CACHE = 1 << 24, 1 << 28
+"""Bytes of decoded chunks that are kept of an array, at least and at most."""
 
 
 class Hdf5Cubes(CubeFile):
@@ -33,7 +33,7 @@ class Hdf5Cubes(CubeFile):
         super().__init__(path)
         self._shapes: dict[str, tuple[int, ...]] | None = None
         self._open: dict[str, Any] = {}
-        self._file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CACHE)
+        self._file = h5py.File(path, "r", locking="best-effort")
 
     def arrays(self) -> Mapping[str, tuple[int, ...]]:
         """Every dataset of numbers by its path."""
@@ -54,8 +54,19 @@ class Hdf5Cubes(CubeFile):
     def array(self, name: str) -> Any:
         """The dataset, opened once: what is kept of its chunks is lost when it is closed."""
         if name not in self._open:
-            self._open[name] = self._file[name]
+            self._open[name] = h5py.Dataset(h5py.h5d.open(self._file.id, name.encode(), self._access(name)))
         return self._open[name]
+
+    def _access(self, name: str) -> Any:
+        """How the dataset is to be opened: with room for the chunks that a row of tiles touches. It counts for the
+        first that opens it, so nothing else may have it open."""
+        access, stored = h5py.h5p.create(h5py.h5p.DATASET_ACCESS), self._file[name]
+        if stored.chunks is not None:
+            size = min(max(row_of_chunks(stored.shape, stored.chunks, stored.dtype.itemsize), CACHE), MOST_CACHE)
+            number = size // (math.prod(stored.chunks) * stored.dtype.itemsize) + 1
+            access.set_chunk_cache(max(521, 10 * number + 1), size, 0.75)  # few of the chunks share a slot
+            self._held += min(size, stored.nbytes)
+        return access
 
     def told(self, name: str) -> Told:
         """By the conventions of netCDF: ``scale_factor``, ``add_offset``, ``_FillValue``, ``units``."""
@@ -81,6 +92,7 @@ class Hdf5Cubes(CubeFile):
     def close(self) -> None:
         """Closes the file."""
         self._open.clear()
+        self._held = 0
         self._file.close()
 
 
@@ -111,6 +123,15 @@ class _Reversed:
     def __getitem__(self, index: Any) -> np.ndarray:
         reverse = index[::-1] if isinstance(index, tuple) else index
         return np.asarray(self._stored[reverse]).T
+
+
+def row_of_chunks(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> int:
+    """Bytes of the chunks that tiles beside each other touch: one along the rows, all along the others. With the bands
+    first or last the axis in the middle is that of the rows, or that of the columns, which comes to much the same."""
+    whole = [chunk * -(-length // chunk) for length, chunk in zip(shape, chunks, strict=True)]
+    if len(whole) == 3:
+        whole[1] = chunks[1]
+    return math.prod(whole) * itemsize
 
 
 def wavelengths_beside(file: CubeFile, name: str) -> np.ndarray | None:

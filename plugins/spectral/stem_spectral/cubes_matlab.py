@@ -40,7 +40,7 @@ class MatlabCubes(CubeFile):
         """The variable."""
         if name not in self._read:
             self._read[name] = self._io.loadmat(str(self.path), variable_names=[name], mat_dtype=True)[name]
-            self.held = sum(values.nbytes for values in self._read.values())
+            self._held = sum(values.nbytes for values in self._read.values())
         return self._read[name]
 
     def dtype(self, name: str) -> np.dtype:
@@ -54,7 +54,7 @@ class MatlabCubes(CubeFile):
     def close(self) -> None:
         """Lets go of what was read."""
         self._read = {}
-        self.held = 0
+        self._held = 0
 
 
 def matlab(path: Path) -> CubeFile:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-KEPT = 1 << 26
-"""Bytes of decoded segments that are kept: neighbouring windows share some."""
+KEPT = 1 << 28
+"""Bytes of decoded segments that are kept: neighbouring windows share some, and a strip may be a whole band."""
 
 
 class Segments:
@@ -18,6 +18,9 @@ class Segments:
         file: the open file.
         series: the series.
         axes: its axes, one b, h and w.
+
+    Attributes:
+        held: bytes that are kept.
     """
 
     def __init__(self, file: Any, series: Any, axes: str) -> None:
@@ -25,7 +28,7 @@ class Segments:
         self.dtype = np.dtype(series.dtype)
         self._handle, self._pages, self._axes = file.filehandle, list(series.pages), axes
         self._kept: OrderedDict[tuple[int, int], tuple[np.ndarray, tuple[int, int, int]]] = OrderedDict()
-        self._bytes = 0
+        self.held = 0
 
     def __getitem__(self, index: tuple[slice, slice, slice]) -> np.ndarray:
         spans = {axis: range(n)[part] for axis, n, part in zip(self._axes, self.shape, index, strict=True)}
@@ -71,9 +74,9 @@ class Segments:
             values = np.moveaxis(decoded[0, :height, :width], -1, 0)
             first = number if len(self._pages) > 1 else sample
             self._kept[key] = values, (first, row, column)
-            self._bytes += values.nbytes
-            while self._bytes > KEPT and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1][0].nbytes
+            self.held += values.nbytes
+            while self.held > KEPT and len(self._kept) > 1:
+                self.held -= self._kept.popitem(last=False)[1][0].nbytes
         self._kept.move_to_end(key)
         return self._kept[key]
 
