@@ -77,10 +77,13 @@ def score(found: np.ndarray, scene: np.ndarray, hidden: np.ndarray) -> tuple[flo
 
 
 class Filler:
-    """A trained model that fills in windows of a scene."""
+    """A model that fills in windows of a scene, trained, or as it was before."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, trained: bool = True) -> None:
         loaded, _ = load_run(directory).load()
+        if not trained:  # what is added to kriging is nothing then
+            torch.nn.init.zeros_(loaded.model.decoder.head.weight)
+            torch.nn.init.zeros_(loaded.model.decoder.head.bias)
         self._pipeline, self._model = loaded.parts.pipeline, loaded.model.eval()
         self._inverse = loaded.parts.supply.chains["input"].inverse
         self.tile = loaded.parts.spec["input"].shape[1]
@@ -156,30 +159,35 @@ def main() -> None:
         measure(options, scene, options.keep or Path(temporary))
 
 
-def measure(options: argparse.Namespace, scene: np.ndarray, folder: Path) -> None:
-    """Prints a table for each mask, and the mean over them."""
+def measure(options: argparse.Namespace, scene: np.ndarray, folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """Prints the table: scores by method, of each mask and seed of training."""
     masks = {seed: hidden_places(*scene.shape[1:], seed) for seed in options.masks}
-    ours = {seed: np.zeros(scene.shape) for seed in options.masks}
     scored = np.zeros(scene.shape[1:], bool)
     found: dict[str, list[tuple[float, float]]] = {}
     for training in options.seeds:
+        filled = {name: {seed: np.zeros(scene.shape) for seed in masks} for name in ("before training", "ours")}
         for fold in options.folds:
             output = folder / f"seed{training}-fold{fold}"
-            seconds = train(options, training, fold, output)
-            region, filler = region_of(output), Filler(output)
-            for seed, places in masks.items():
-                ours[seed][(slice(None), *region)] = filler(scene, places, region)[(slice(None), *region)]
+            print(
+                f"seed {training}, region {fold}: trained in {train(options, training, fold, output):.0f} s", flush=True
+            )
+            region = region_of(output)
             scored[region] = True
-            print(f"seed {training}, region {fold}: trained in {seconds:.0f} s", flush=True)
+            for name, scenes in filled.items():
+                filler = Filler(output, trained=name == "ours")
+                for seed, places in masks.items():
+                    scenes[seed][(slice(None), *region)] = filler(scene, places, region)[(slice(None), *region)]
         for seed, places in masks.items():
             hidden = np.kron(places, np.ones((PATCH, PATCH), bool))
-            for name, filled in {**baselines(scene, hidden), "ours": ours[seed]}.items():
-                found.setdefault(name, []).append(score(filled, scene, hidden & scored))
-    print("\n| Method | PSNR, dB | SAM, degrees |", "|---|---|---|", sep="\n")
+            ours = {name: scenes[seed] for name, scenes in filled.items()}
+            for name, each in {**baselines(scene, hidden), **ours}.items():
+                found.setdefault(name, []).append(score(each, scene, hidden & scored))
+    print("\n| Method | PSNR, dB | SAM, degrees | each |", "|---|---|---|---|", sep="\n")
     for name, pairs in found.items():
         mean, std = np.mean(pairs, axis=0), np.std(pairs, axis=0)
-        each = "; ".join(f"{a:.2f}/{b:.2f}" for a, b in pairs)
+        each = "; ".join(f"{a:.2f}, {b:.2f}" for a, b in pairs)
         print(f"| {name} | {mean[0]:.2f} +- {std[0]:.2f} | {mean[1]:.2f} +- {std[1]:.2f} | {each} |")
+    return found
 
 
 if __name__ == "__main__":
