@@ -82,7 +82,8 @@ def open_sources(recipe: Recipe) -> Sources:
             problems += compare(train, opened[part], f"data.{part}")
     if len(train) < 2:
         count = "no items" if len(train) == 0 else "a single item"
-        problems.append(Problem(f"the data have {count}, which cannot be trained on", data.train.where))
+        hint = f"give more, or cut large ones into several if 'stem plugins show dataset/{data.train.type}' says how"
+        problems.append(Problem(f"the data have {count}, which cannot be trained on", data.train.where, hint))
     if problems:
         raise UserError(*problems)
     val, test = (v if isinstance(v, float | int) else 0.0 for v in (data.val, data.test))
