@@ -85,7 +85,7 @@ def _drawn(
     few = [k for k, rows in enumerate(of_class) if wanted[k] < 1 or len(rows) < wanted[k] + least]
     if few:
         listed = ", ".join(f"{names[k]} ({len(of_class[k])})" for k in few)
-        amount = f"{protocol.per_class} labels" if protocol.per_class else "a label"
+        amount = "a label" if protocol.per_class in (None, 1) else f"{protocol.per_class} labels"
         message = f"too few labels to train on {amount} of each class and score others: {listed}"
         raise UserError(message, where="--labels", hint="lower --per-class, or leave classes out by --ignore-label")
     mixed = [generator.permutation(rows) for rows in of_class]

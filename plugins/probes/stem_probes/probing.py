@@ -39,6 +39,8 @@ class Said:
 def classify(features: np.ndarray, codes: np.ndarray, draw: Draw, neighbours: Neighbours, seed: int) -> dict[str, Said]:
     """What a linear probe (standardised features, logistic regression) and k-NN say of the scored rows.
 
+    k-NN asks no more neighbours than classes have training labels on average.
+
     The inverse strength of the logistic regression's penalty is chosen from ``COSTS`` by cross-validation on the
     training labels, and is 1 where a class has fewer than ``FEWEST`` of these.
 
@@ -52,7 +54,8 @@ def classify(features: np.ndarray, codes: np.ndarray, draw: Draw, neighbours: Ne
     from sklearn.neighbors import KNeighborsClassifier
 
     train, test = draw
-    k = min(neighbours.k, len(train))
+    # Of as many neighbours as there are training labels the vote would be the same for every row.
+    k = min(neighbours.k, len(train) // len(np.unique(codes[train])))
     probes = {
         "linear": _logistic(codes[train], features.shape[1], seed),
         "knn": _complete(KNeighborsClassifier(n_neighbors=k, metric=neighbours.metric, algorithm="brute")),
