@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stem_tracking.documents import at, leaves, mapping
 from stem_tracking.find_runs import open_run
 from stem_tracking.listing import document, duration, figure
-from stem_tracking.run_folder import RunFolder, at, leaves, mapping
+from stem_tracking.run_folder import RunFolder
 from stemcore import UserError
 
 Table = tuple[list[str], list[list[str]]]

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
+from stem_tracking.documents import at, is_finite, leaves
 from stem_tracking.find_runs import find
-from stem_tracking.run_folder import LOADER, RunFolder, at, is_finite, leaves
+from stem_tracking.run_folder import LOADER, RunFolder
 from stemcore import UserError
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)

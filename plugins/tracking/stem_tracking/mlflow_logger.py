@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 import json
 import logging
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from stem_tracking.earlier import Earlier, figure_path, find
+from stem_tracking.origin import name_of, origin_of
 from stem_tracking.outbox import Outbox
 from stem_tracking.parameters import AT_ONCE, allowed, parameters
 from stem_tracking.store import (
@@ -26,7 +26,7 @@ from stem_tracking.store import (
     refused,
     said,
 )
-from stemcore import Logger, UserError, __version__, write_atomically
+from stemcore import Logger, UserError, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -164,14 +164,14 @@ class MlflowLogger(Logger):
             client.update_run(run_id, status="RUNNING")
             params = {key: value for key, value in params.items() if key not in old.run.data.params}
         else:
-            name = self.run_name or self._name()
+            name = self.run_name or name_of(self.directory)
             run_id = str(client.create_run(experiment_id, run_name=name).info.run_id)
             if old is not None:
                 self._replace(old, run_id, step)
         items = iter(params.items())
         while batch := [Param(*item) for item in islice(items, AT_ONCE)]:
             client.log_batch(run_id, params=batch)
-        for key, value in {**self._facts(), **self.tags}.items():
+        for key, value in {**origin_of(self.directory), **self.tags}.items():
             client.set_tag(run_id, allowed(key), value)
         document = {"tracking_uri": public(self.uri), "experiment_id": experiment_id, "run_id": run_id}
         text = json.dumps(document, indent=2) + "\n"
@@ -192,26 +192,6 @@ class MlflowLogger(Logger):
             return str(document["run_id"]) if document["tracking_uri"] == public(self.uri) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-    def _name(self) -> str:
-        """The directory's, with that of the cross-validation before a fold."""
-        above = self.directory.absolute()
-        return f"{above.parent.name}/{above.name}" if (above.parent / "recipe.yaml").is_file() else above.name
-
-    def _facts(self) -> dict[str, str]:
-        """Tags that say where a run comes from."""
-        facts = {"stemcore.version": __version__, "stemcore.directory": str(self.directory.absolute())}
-        try:
-            facts["mlflow.user"] = getpass.getuser()
-            about = json.loads((self.directory / "environment.json").read_text(encoding="utf-8"))
-            facts["stemcore.plugins"] = ", ".join(sorted(set(about["plugins"].values())))
-            facts["stemcore.device"] = str(about["device"])
-            facts["stemcore.data"] = str(about["data"]["fingerprint"])
-            if about["git"]:
-                facts["mlflow.source.git.commit"] = facts["stemcore.git"] = str(about["git"])
-        except (OSError, ValueError, KeyError, AttributeError):
-            pass  # nobody's name, or a directory that stem run did not make
-        return facts
 
     # ---------------------------------------------------------------- sending
 
