@@ -190,7 +190,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_shipped_recipes_and_targets_are_described() -> None:
-    text = read("tutorial/first-run.md") + read("how-to/use-paired-tables.md")
+    text = "".join(map(read, ("tutorial/first-run.md", "how-to/use-paired-tables.md", "how-to/train-on-cubes.md")))
     assert all(f"`{e.name}`" in text for e in catalogue().of_kind("recipe") if e.distribution == "stemcore")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{target}:", makefile, re.M) for target in ("run", "test", "lint", "docs", "bench"))
