@@ -205,3 +205,6 @@ def test_a_cube_that_lost_its_end_is_refused(scene: np.ndarray, tmp_path: Path) 
         (tmp_path / data).write_bytes(whole[: len(whole) // 2])
         with pytest.raises(UserError, match="cannot be read"):
             Hyperspectral(path=tmp_path / path)
+    (tmp_path / "cube.img").unlink()
+    with pytest.raises(UserError, match=r"a raw file that is not there; put cube\.img beside it"):
+        Hyperspectral(path=tmp_path / "cube.hdr")
