@@ -57,7 +57,9 @@ def document(known: Catalogue, entry: Entry) -> dict[str, Any]:
     model = signature.model
     schema = model.model_json_schema(schema_generator=_Lenient)
     parsed = docstring_parser.parse(inspect.getdoc(target) or "")
-    about = "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
+    # The first sentence may take more than the first line.
+    apart = "\n\n" if parsed.blank_after_short_description else "\n"
+    about = apart.join(filter(None, (parsed.short_description, parsed.long_description)))
     properties, definitions = schema.get("properties", {}), schema.get("$defs", {})
     parameters = [
         {

@@ -151,7 +151,8 @@ class Run:
 
     def evaluate(self, *, data: str | Path | None = None, reporter: Reporter | None = None) -> dict[str, Any]:
         """Every metric of the recipe on held-out items (the test split, else the validation split) or on other data,
-        for the model and for simple predictions to beat: zeros, the mean, PCA with as many components as latents.
+        for the model and for simple predictions to beat: zeros, the mean, PCA with as many components as latents (not
+        where the model is not shown all of an item: PCA is).
 
         Returns:
             ``{"data": what was scored, "items": how many, "scores": {predictor: {metric: value}}}``; a metric that a

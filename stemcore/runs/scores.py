@@ -18,13 +18,14 @@ from stemcore.progress import Reporter
 from stemcore.runs.baselines import TARGET, fit_baselines
 from stemcore.trainer.validate import compute, evaluation, heeded_batches, update
 
-PREDICTION = "prediction"
+PREDICTION, HIDDEN = "prediction", "hidden"
 
 
 def evaluate(
     parts: Parts, model: Model, fabric: Fabric, name: str, source: Source, reporter: Reporter
 ) -> dict[str, Any]:
-    """Scores ``source`` with every metric of the recipe, for the model and for the baselines.
+    """Scores ``source`` with every metric of the recipe, for the model and for the baselines: on the same values where
+    a model says what it was not shown, and then without PCA, which would see it.
 
     Raises:
         UserError: if the recipe has no metrics.
@@ -38,7 +39,8 @@ def evaluate(
     if _reconstructs(parts):
         parts.pipeline.wanted |= {TARGET}
         latent = parts.supply.outputs.get("latent")
-        components = latent.shape[0] if latent is not None and len(latent.shape) == 1 else None
+        fair = latent is not None and len(latent.shape) == 1 and HIDDEN not in parts.supply.outputs
+        components = latent.shape[0] if latent is not None and fair else None
         baselines = fit_baselines(parts, parts.sources.train, components, fabric.device)
         simple = [t for t in parts.metrics if _simple(t)]
         terms |= {baseline: _fresh(simple) for baseline in baselines}
@@ -52,7 +54,8 @@ def evaluate(
                 outputs = model(**parts.given(batch))
             update(terms["model"], parts.tensors(batch, {n: t.float() for n, t in outputs.items()}), context)
             for baseline, predict in baselines.items():
-                predicted = {PREDICTION: predict(batch[TARGET])}
+                shared = {n: t for n, t in outputs.items() if n == HIDDEN}
+                predicted = {PREDICTION: predict(batch[TARGET]), **shared}
                 update(terms[baseline], _physical(batch, predicted), context)
             task.advance(len(stored["index"]))
         scores = {predictor: compute(group) for predictor, group in terms.items()}

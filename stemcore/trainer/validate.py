@@ -17,6 +17,7 @@ from stemcore.assemble.wiring import Tensors
 from stemcore.component.model import Model
 from stemcore.data.source import Source
 from stemcore.data.tensors import Batch
+from stemcore.errors import UserError
 from stemcore.progress import Reporter
 from stemcore.trainer.feed import loader_of
 from stemcore.trainer.interrupt import heeding
@@ -113,9 +114,18 @@ def _in_step(
 
 
 def update(metrics: list[Term], tensors: Tensors, context: Mapping[str, Any]) -> None:
-    """Hands a batch to every metric."""
+    """Hands a batch to every metric.
+
+    Raises:
+        UserError: of a metric that refuses it, with the name of the metric.
+    """
     for term in metrics:
-        term.component.update(**term.wires.arguments(tensors, context))
+        arguments = term.wires.arguments(tensors, context)
+        try:
+            term.component.update(**arguments)
+        except UserError as error:
+            place = f"metrics.{term.name}"
+            raise UserError(*(p if p.where else replace(p, where=place) for p in error.problems)) from error
 
 
 def compute(metrics: list[Term]) -> dict[str, float]:

@@ -80,6 +80,14 @@ def test_page_has_summary_origin_and_parameters(hinge, capsys):
     ]
 
 
+def test_first_sentence_may_take_two_lines(distribution, capsys):
+    loss = LOSS.replace("Hinge of the prediction.", "Hinge of the prediction,\n        zero above the margin.")
+    distribution("stem-hinge", {"hinge": "hinge_plugin"}, {"hinge_plugin.py": PLUGIN + loss})
+    assert execute(["plugins", "show", "loss/hinge"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == ["loss/hinge", "", "Hinge of the prediction,", "zero above the margin."]
+
+
 def test_json_has_the_schema(hinge, capsys):
     assert execute(["plugins", "show", "loss/hinge", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -44,9 +44,10 @@ def counted(prediction: Tensor, target: Tensor, mask: Tensor | None = None, hidd
 
 
 def without_rest(valid: Tensor, *cubes: Tensor) -> tuple[Tensor, ...]:
-    """The cubes with zeros where they do not count. What stands there may be NaN: it goes before any arithmetic, since
-    0 * NaN would reach the gradient."""
-    return tuple(torch.where(valid, cube, 0.0) for cube in cubes)
+    """The cubes with zeros where they do not count, in float32 at least: a cosine in half precision comes to 1 itself,
+    and sums over a cube overflow. What stands there may be NaN: it goes before any arithmetic, since 0 * NaN would
+    reach the gradient."""
+    return tuple(torch.where(valid, cube.to(torch.promote_types(cube.dtype, torch.float32)), 0.0) for cube in cubes)
 
 
 def mean_of(values: Tensor, valid: Tensor) -> Tensor:

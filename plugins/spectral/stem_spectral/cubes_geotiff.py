@@ -57,22 +57,25 @@ class GeoTiffCube(CubeFile):
         return self._array.held if isinstance(self._array, Segments) else 0
 
     def told(self, name: str) -> Told:
-        """What GDAL wrote: the value without data, scale and offset (the same for all bands), wavelengths."""
+        """What GDAL wrote: the value without data, scale and offset, wavelengths.
+
+        Raises:
+            UserError: if bands differ in scale or offset.
+        """
         items = self._items()
         no_data = self._tags.get(GDAL_NODATA)
         try:
             value = None if no_data is None else float(str(no_data).strip().strip("\0"))
         except ValueError:
             value = None
-        scales, offsets = self._by_band(items, "scale"), self._by_band(items, "offset")
         waves = self._by_band(items, "wavelength")
         unit = next((text for key, text in items if key[0] == "wavelength_units"), None)
         return Told(
             axes=self._axes,
             wavelengths=None if waves is None else nanometres(waves, unit),
             no_data=value,
-            scale=float(scales[0]) if scales is not None and np.ptp(scales) == 0 else 1.0,
-            offset=float(offsets[0]) if offsets is not None and np.ptp(offsets) == 0 else 0.0,
+            scale=self._common(items, "scale", 1.0),
+            offset=self._common(items, "offset", 0.0),
         )
 
     def _items(self) -> list[tuple[tuple[str, int], str]]:
@@ -88,6 +91,15 @@ class GeoTiffCube(CubeFile):
             ((str(i.get("role") or i.get("name", "")).lower(), int(i.get("sample", -1))), (i.text or "").strip())
             for i in root.iter("Item")
         ]
+
+    def _common(self, items: list[tuple[tuple[str, int], str]], name: str, usual: float) -> float:
+        """The number that all bands have."""
+        found = {key[1]: float(text) for key, text in items if key[0] == name}
+        values = {found.get(band, usual) for band in range(self._shape[self._axes.index("b")])}
+        if len(values) > 1:
+            hint = "write physical values, such as by gdal_translate -unscale -ot Float32"
+            raise UserError(f"its bands have different {name}s", where=str(self.path), hint=hint)
+        return values.pop()
 
     def _by_band(self, items: list[tuple[tuple[str, int], str]], name: str) -> np.ndarray | None:
         found = {key[1]: text for key, text in items if key[0] == name}

@@ -56,7 +56,11 @@ class EnviCube(_Mapped):
         super().__init__(_header_of(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names in capitals, which are read all the same
-            image = envi.open(str(self.path), None if path.suffix.lower() == ".hdr" else str(path))
+            try:
+                image = envi.open(str(self.path), None if path.suffix.lower() == ".hdr" else str(path))
+            except envi.EnviDataFileNotFoundError as error:
+                hint = f"put {path.stem}{RAW[0]} beside it, or name the raw file in place of the header"
+                raise UserError("is the header of a raw file that is not there", where=str(path), hint=hint) from error
         if not hasattr(image, "open_memmap"):
             raise UserError("is a spectral library, not an image", where=str(path))
         self._header: Mapping[str, Any] = image.metadata

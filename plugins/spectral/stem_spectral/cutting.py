@@ -25,8 +25,10 @@ def tiling_of(
     """What a recipe says of tiles; ``None`` for whole cubes.
 
     Raises:
-        UserError: for what makes sense for tiles alone.
+        UserError: for what makes sense for tiles or regions alone.
     """
+    if gap and regions is None:
+        raise UserError("'region_gap' is given without 'regions'", hint="set how many regions a scene is cut into")
     if tile is None:
         given = {"stride": stride, "regions": regions}
         if named := [name for name, value in given.items() if value is not None]:

@@ -26,8 +26,7 @@ BLOCK_BYTES, BLOCK_ITEMS = 1 << 25, 64
 
 
 class Hyperspectral(Dataset):
-    """Hyperspectral cubes, whole or in tiles: HDF5, MATLAB (all versions), ENVI, GeoTIFF and .npy, one file or a table
-    of files.
+    """Hyperspectral cubes, whole or in tiles: HDF5, MATLAB, ENVI, GeoTIFF and .npy, one file or a table of files.
 
     Fields: ``input`` (bands, height, width) as stored; ``wavelengths`` (bands,) in nm where they are known; ``mask``
     (bands, height, width), true where a value counts, where the data have a mask, a value for no data, or bad bands
@@ -57,7 +56,8 @@ class Hyperspectral(Dataset):
             shape or of one band's.
         label_map: path of an array of one band's shape with a whole number for each place.
         ignore_label: its value for places without a label; values above it count one less. ``null``: there is none.
-        classes: names of the classes of ``label``, or of the values of ``label_map`` without the ignored one, in order.
+        classes: names of the classes of ``label``, in order; where the table has no labels, of the values of
+            ``label_map`` without the ignored one.
         unit: unit of the values, such as reflectance; by default what the file says.
         id_column: column of the table with the name of each cube.
         file_column: column with its file.
@@ -140,6 +140,9 @@ class Hyperspectral(Dataset):
         for role in ("mask", "label_map", "split_column", "group_column"):
             if found.get(role) and not has(path.expanduser(), role, found):
                 found[role] = None
+        for role in ("label_column", "rgb_column"):
+            if role in found and not has(path.expanduser(), role, found):
+                del found[role]  # Under its usual name the column may be absent.
         return cls(**found)
 
     def __len__(self) -> int:

@@ -50,25 +50,46 @@ class Labels:
         self.codes = np.array([place.get(s or "", NONE) for s in said], np.int64)
         self.map_classes: tuple[str, ...] = ()
         if entries[0].cube.label_map:
-            self.map_classes = tuple(names or self._stored_names(entries) or self._numbered(files, entries))
+            largest = _largest(files, entries, self._ignored)
+            own = None if self.classes else names  # A table's labels come first: the recipe names one kind of classes.
+            self.map_classes = tuple(own or self._stored_names(entries) or self._numbered(max(largest)))
+            self._check(entries, largest)
 
     def map_codes(self, stored: np.ndarray) -> np.ndarray:
-        """A label map as numbers of classes, int64: negative for the ignored value and below; above it one less."""
+        """A label map as numbers of classes, int64: negative for the ignored value; values above it count one less."""
         codes = stored.astype(np.int64)
         if self._ignored is not None:
             codes = np.where(stored == self._ignored, NONE, codes - (codes > self._ignored))
-        codes[(codes < 0) | (codes >= len(self.map_classes))] = NONE
+        codes[codes < 0] = NONE
         return codes
 
     def _stored_names(self, entries: Sequence[Entry]) -> tuple[str, ...]:
         names = entries[0].cube.classes
         return tuple(name for value, name in enumerate(names) if value != self._ignored)
 
-    def _numbered(self, files: OpenFiles, entries: Sequence[Entry]) -> tuple[str, ...]:
-        """Names for classes of which only the numbers are known: all maps are looked through for the largest."""
-        windows = Windows(files, np.arange(1))
-        most = max(int(windows.labels(entry.cube, (EVERYTHING, EVERYTHING)).max()) for entry in entries)
-        return tuple(str(value) for value in range(most + 1) if value != self._ignored)
+    def _numbered(self, largest: int) -> tuple[str, ...]:
+        """Names for classes of which only the numbers are known."""
+        return tuple(str(value) for value in range(largest + 1) if value != self._ignored)
+
+    def _check(self, entries: Sequence[Entry], largest: Sequence[int]) -> None:
+        """Raises ``UserError`` for the cubes whose maps have a label without a name: it is not to pass for none."""
+        hint = f"the classes are {', '.join(self.map_classes)}"
+        if self._ignored is not None:
+            hint += f"; values above ignore_label, {self._ignored}, count one less"
+        faults = [
+            UserError(f"its label_map has the value {value}, which no class stands for", where=e.row.where, hint=hint)
+            for e, value in zip(entries, largest, strict=True)
+            if value - (self._ignored is not None and value > self._ignored) >= len(self.map_classes)
+        ]
+        if faults:
+            raise together(faults)
+
+
+def _largest(files: OpenFiles, entries: Sequence[Entry], ignored: int | None) -> list[int]:
+    """The largest value of each map that is not the ignored one, -1 where there is none."""
+    windows = Windows(files, np.arange(1))
+    maps = (windows.labels(entry.cube, (EVERYTHING, EVERYTHING)) for entry in entries)
+    return [int(found[found != ignored].max(initial=0)) if (found != ignored).any() else NONE for found in maps]
 
 
 def _sorted(texts: set[str]) -> list[str]:

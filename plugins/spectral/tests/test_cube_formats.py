@@ -159,6 +159,16 @@ def test_numpy_files_of_any_layout_and_byte_order(order: str, scene: np.ndarray,
     assert read_all(path, wavelengths=WAVELENGTHS.tolist(), no_data="nan")["input"].shape == (1, 13, 24, 17)
 
 
+def test_scales_that_differ_from_band_to_band_are_not_passed_over(tmp_path: Path) -> None:
+    for role in ("scale", "offset"):
+        item = f'<Item name="{role.upper()}" sample="0" role="{role}">0.1</Item>'
+        tags = [(42112, 2, 0, f"<GDALMetadata>{item}</GDALMetadata>", True)]
+        path = tmp_path / f"{role}.tif"
+        tifffile.imwrite(path, mixed(), planarconfig="separate", photometric="minisblack", extratags=tags)
+        with pytest.raises(UserError, match=f"its bands have different {role}s; .*gdal_translate -unscale"):
+            Hyperspectral(path=path)
+
+
 def test_netcdf_names_of_scale_and_fill_values(scene: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / "cube.h5"
     with h5py.File(path, "w") as file:
@@ -195,3 +205,6 @@ def test_a_cube_that_lost_its_end_is_refused(scene: np.ndarray, tmp_path: Path) 
         (tmp_path / data).write_bytes(whole[: len(whole) // 2])
         with pytest.raises(UserError, match="cannot be read"):
             Hyperspectral(path=tmp_path / path)
+    (tmp_path / "cube.img").unlink()
+    with pytest.raises(UserError, match=r"a raw file that is not there; put cube\.img beside it"):
+        Hyperspectral(path=tmp_path / "cube.hdr")

@@ -50,6 +50,21 @@ def test_hidden_values_of_a_real_scene(scene):
     assert found == pytest.approx(np.arccos(cosine.clip(-1, 1)).mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_float32(half):
+    target = (1 + torch.rand(2, 30, 64, 64, generator=torch.Generator().manual_seed(0))).to(half)
+    hidden = torch.ones_like(target, dtype=torch.bool)
+    for factor in (2, 16):  # The same spectra at another brightness, angles of 0; squares that add up to 6e7.
+        for loss in (kind() for kind in EVERY):
+            prediction = (factor * target).detach().requires_grad_()
+            value = loss(*given(prediction, target, hidden, loss))
+            value.backward()
+            expected = loss(*given(prediction.detach().double(), target.double(), hidden, loss))
+            # An angle of 0 is that of the largest cosine that the loss takes.
+            assert value.item() == pytest.approx(expected.item(), rel=1e-5, abs=5e-4)
+            assert prediction.grad.isfinite().all()
+
+
 def test_what_was_shown_does_not_matter_to_what_was_hidden(scene):
     prediction, target, hidden = scene
     other = torch.where(hidden, prediction, torch.rand(prediction.shape, generator=torch.Generator().manual_seed(0)))

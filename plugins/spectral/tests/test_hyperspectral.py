@@ -151,6 +151,7 @@ def test_all_cubes_that_do_not_fit_are_named_by_line(cubes: Any, tmp_path: Path)
     ("settings", "said"),
     [
         ({"stride": 2}, "'stride' is given without 'tile'"),
+        ({"tile": 4, "region_gap": 1}, "'region_gap' is given without 'regions'"),
         ({"label_map": "Cube/Labels"}, "has no label_map 'Cube/Labels'"),
         ({"wavelengths": "Cube/Waves"}, "has no wavelengths 'Cube/Waves'"),
         ({"wavelengths": [500.0, 600.0, 700.0]}, "5 bands by its axes bhw, there are 3 wavelengths"),
@@ -172,6 +173,7 @@ def test_elsewhere_leaves_out_what_other_data_lack(cubes: Any, tmp_path: Path) -
     assert set(alone.fields) == {"input"}
     assert np.array_equal(alone.read(np.array([0]))["input"][0], values[2])
     (tmp_path / "new.csv").write_text("ID,hs_file\nx,3.h5\n", encoding="utf-8")
+    arguments |= {"label_column": "age", "rgb_column": "photo"}
     assert list(Hyperspectral.elsewhere(tmp_path / "new.csv", **arguments).item_names) == ["x"]
 
 
@@ -191,3 +193,23 @@ def test_labels_of_a_map_without_names_are_their_numbers(tmp_path: Path) -> None
         dataset = Hyperspectral(path=tmp_path / "cube.h5", label_map="Cube/Labels", ignore_label=ignored)
         assert dataset.fields["label_map"].classes == classes
         assert np.array_equal(dataset.read(np.array([0]))["label_map"][0, 0], np.array(expected)[stored])
+
+
+def test_ignored_values_are_no_classes_and_others_need_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "cube.h5"
+    write_cube(path)
+    stored = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 4).astype(np.uint8)
+    stored[0] = 255
+    with h5py.File(path, "a") as file:
+        file["Cube/Labels"] = stored
+    (tmp_path / "one.csv").write_text("ID,label,hs_file\nx,ill,cube.h5\n")
+    settings: dict[str, Any] = {"label_map": "Cube/Labels", "ignore_label": 255}
+    dataset = Hyperspectral(path=path, **settings)
+    assert dataset.fields["label_map"].classes == ("0", "1", "2", "3")
+    assert np.array_equal(
+        dataset.read(np.array([0]))["label_map"][0, 0], np.where(stored == 255, -1, stored.astype(int))
+    )
+    with pytest.raises(UserError, match=r"cube.h5: its label_map has the value 3, .*; the classes are a, b, c; "):
+        Hyperspectral(path=path, classes=["a", "b", "c"], **settings)
+    named = Hyperspectral(path=tmp_path / "one.csv", classes=["healthy", "ill"], **settings)
+    assert [named.fields[n].classes for n in ("label", "label_map")] == [("healthy", "ill"), ("0", "1", "2", "3")]
