@@ -3,7 +3,7 @@
     python benchmarks/hidden_bands.py SCENE.h5 [KEY=VALUE ...] [--folds 0 1 2 3]
 
 The scene is cut into four regions; a model is trained on three of them and fills in the fourth, of which 75 % of the
-bands are hidden in one run of neighbouring ones, at every possible place of that run. PCA with 16 components, and the
+bands are hidden in blocks of six neighbouring ones, in twenty drawings of the blocks. PCA with 16 components, and the
 noise that is left (Tipping and Bishop 1999), is fitted to the pixels of the same three regions, and gives the mean of
 hidden bands under the condition of those that are seen. Scores are those of ``hyperspectral.py``, of hidden values; the
 angle is that between the hidden parts of two spectra.
@@ -23,9 +23,9 @@ from stem_spectral.masking import hidden_count, tokens_of
 
 from stemcore import load_run
 
-COMPONENTS = 16
+COMPONENTS, DRAWINGS = 16, 20
 CHANGES = (
-    *("model.masking=spectral_block", "model.residual=none", "model.patch=[11,5,5]", "model.drop_path=0"),
+    *("model.masking=spectral_block", "model.residual=none", "model.patch=[6,5,5]", "model.drop_path=0"),
     *("data.train.tile=20", "data.transforms.input=[standardize]"),
 )
 
@@ -44,15 +44,15 @@ def conditional_means(pixels: np.ndarray, seen: np.ndarray, hidden: np.ndarray, 
 
 @torch.no_grad()
 def predicted(directory: Path, region: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For every place of the hidden run: which bands are hidden, and the region (bands, height, width) predicted."""
+    """For every drawing of blocks: which bands are hidden, and the region (bands, height, width) predicted."""
     loaded, _ = load_run(directory).load()
     model, bands = loaded.model.eval(), np.arange(len(region)) // loaded.model.patch[0]
     x = loaded.parts.pipeline({"input": torch.from_numpy(region)[None], "index": torch.zeros(1, dtype=torch.long)})
     grid = model.grid._replace(rows=region.shape[1] // model.patch[1], columns=region.shape[2] // model.patch[2])
     count = hidden_count("spectral_block", grid, model.mask_ratio)
     found = []
-    for start in range(grid.groups - count + 1):
-        groups = np.arange(start, start + count)
+    for drawing in range(DRAWINGS):
+        groups = np.random.default_rng(drawing).permutation(grid.groups)[:count]
         left = torch.tensor([np.setdiff1d(np.arange(grid.groups), groups)])
         cubes = model.predict(x["input"], tokens_of("spectral_block", grid, left))
         physical = loaded.parts.supply.chains["input"].inverse(cubes)[0]

@@ -69,8 +69,8 @@ class MaeSpectral(Model):
         decoder_heads: attention heads of the decoder, in place of the size's.
         mlp_ratio: width of the hidden layers of the blocks over that of their tokens.
         mask_ratio: part of the patches that are hidden; 0 for none.
-        masking: what is hidden as a whole: random patches; tube, the same places in all bands; spectral_block, adjacent
-            spectral groups at all places. The number hidden is rounded to whole ones.
+        masking: what is hidden as a whole: random patches; tube, the same places in all bands; spectral_block, the
+            same blocks of bands at all places. The number hidden is rounded to whole ones.
         pooling: what a latent is: mean, over all tokens, (embed_dim,); tokens, the mean over the bands for each place,
             (embed_dim, rows, columns), zero where nothing was shown.
         residual: what the decoder's output is added to: none; kriging, what is shown carried over by ordinary kriging

@@ -16,8 +16,8 @@ BITS = 31
 
 
 def unit_count(strategy: Strategy, grid: Grid) -> int:
-    """What is hidden as a whole: a token (random), a place in all groups (tube), a group at all places
-    (spectral_block)."""
+    """What is hidden as a whole: a token (random), a place in all groups (tube), a group, which is a block
+    of bands, at all places (spectral_block)."""
     return {"random": grid.tokens, "tube": grid.places, "spectral_block": grid.groups}[strategy]
 
 
@@ -63,15 +63,9 @@ def _mixed(x: Tensor, low: int) -> Tensor:
 def shown(strategy: Strategy, grid: Grid, hidden: int, numbers: Tensor) -> Tensor:
     """The tokens that are shown, (n, tokens shown): as many for every item.
 
-    ``random`` and ``tube`` hide the units with the smallest numbers, ``spectral_block`` neighbouring groups, the first
-    of them by the first number.
+    The units with the smallest numbers are hidden.
     """
-    units = unit_count(strategy, grid)
-    if strategy != "spectral_block":
-        return tokens_of(strategy, grid, numbers.argsort(dim=1, stable=True)[:, hidden:])
-    start = (numbers[:, :1] * (units - hidden + 1)) >> BITS
-    left = torch.arange(units - hidden, device=numbers.device)
-    return tokens_of(strategy, grid, torch.where(left < start, left, left + hidden))
+    return tokens_of(strategy, grid, numbers.argsort(dim=1, stable=True)[:, hidden:])
 
 
 def complementary(strategy: Strategy, grid: Grid, hidden: int, numbers: Tensor) -> list[Tensor]:
@@ -79,8 +73,6 @@ def complementary(strategy: Strategy, grid: Grid, hidden: int, numbers: Tensor) 
     earlier ones hid, so that all hide as many."""
     units = unit_count(strategy, grid)
     order = numbers.argsort(dim=1, stable=True)
-    if strategy == "spectral_block":
-        order = torch.arange(units, device=numbers.device).expand(len(numbers), -1)
     starts = [min(start, units - hidden) for start in range(0, units, hidden)]
     kept = [torch.cat([order[:, :start], order[:, start + hidden :]], dim=1) for start in starts]
     return [tokens_of(strategy, grid, some) for some in kept]
