@@ -53,7 +53,7 @@ def predicted(directory: Path, region: np.ndarray) -> list[tuple[np.ndarray, np.
     found = []
     for drawing in range(DRAWINGS):
         groups = np.random.default_rng(drawing).permutation(grid.groups)[:count]
-        left = torch.tensor([np.setdiff1d(np.arange(grid.groups), groups)])
+        left = torch.from_numpy(np.setdiff1d(np.arange(grid.groups), groups))[None]
         cubes = model.predict(x["input"], tokens_of("spectral_block", grid, left))
         physical = loaded.parts.supply.chains["input"].inverse(cubes)[0]
         found.append((np.isin(bands, groups), physical.numpy()))
