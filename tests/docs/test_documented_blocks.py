@@ -113,7 +113,9 @@ class Page:
     def forget(self) -> None:
         """Forgets what was imported from the folder, here and in the process that is kept for contract checks."""
         for name, module in list(sys.modules.items()):
-            if Path(getattr(module, "__file__", None) or "/").is_relative_to(self.folder):
+            # A package without __init__.py has no file, but folders.
+            places = [getattr(module, "__file__", None), *(vars(module).get("__path__") or ())]
+            if any(place and Path(place).is_relative_to(self.folder) for place in places):
                 del sys.modules[name]
         catalogue.cache_clear()
         if self.site.exists():

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -60,14 +61,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stem-tv\nVersion: 0.1.0\n")
     (info / "entry_points.txt").write_text("[stemcore]\ntv = stem_tv.plugin\n")
-    before = list(sys.path)
+    before, others = list(sys.path), forgotten("stem_tv")  # pages of the docs have a package of that name, too
     sys.path[:0] = [str(site), str(EXAMPLE)]
     catalogue.cache_clear()
     yield json_schema()
     sys.path[:] = before
-    for name in [name for name in sys.modules if name.split(".")[0] == "stem_tv"]:
-        del sys.modules[name]
+    forgotten("stem_tv")
+    sys.modules.update(others)
     catalogue.cache_clear()
+
+
+def forgotten(package: str) -> dict[str, ModuleType]:
+    """The modules of a package, which are to be imported anew."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == package}
 
 
 def test_it_is_a_json_schema(installed: Any) -> None:
