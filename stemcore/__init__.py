@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stemcore.files import write_atomically as write_atomically
     from stemcore.hookspecs import API_VERSION as API_VERSION
     from stemcore.hookspecs import hookimpl as hookimpl
+    from stemcore.optional import optional_module as optional_module
     from stemcore.plugins.deprecation import StemDeprecationWarning as StemDeprecationWarning
     from stemcore.recipe import Recipe as Recipe
     from stemcore.recipe import load_recipe as load_recipe
@@ -77,6 +78,7 @@ _HOME = {
     "TrainingFailed": "stemcore.errors",
     "Interrupted": "stemcore.errors",
     "write_atomically": "stemcore.files",
+    "optional_module": "stemcore.optional",
     "StemDeprecationWarning": "stemcore.plugins.deprecation",
     "Recipe": "stemcore.recipe",
     "load_recipe": "stemcore.recipe",
