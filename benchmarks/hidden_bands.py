@@ -25,8 +25,8 @@ from stemcore import load_run
 
 COMPONENTS, DRAWINGS = 16, 20
 CHANGES = (
-    *("model.masking=spectral_block", "model.residual=none", "model.patch=[6,5,5]", "model.drop_path=0"),
-    *("data.train.tile=20", "data.transforms.input=[standardize]"),
+    *("model.masking=spectral_block", "model.residual=none", "model.patch=[6,1,1]", "model.drop_path=0"),
+    *("data.train.tile=2", "data.train.stride=2", "data.batch_size=64", "data.transforms.input=[standardize]"),
 )
 
 
@@ -47,16 +47,20 @@ def predicted(directory: Path, region: np.ndarray) -> list[tuple[np.ndarray, np.
     """For every drawing of blocks: which bands are hidden, and the region (bands, height, width) predicted."""
     loaded, _ = load_run(directory).load()
     model, bands = loaded.model.eval(), np.arange(len(region)) // loaded.model.patch[0]
-    x = loaded.parts.pipeline({"input": torch.from_numpy(region)[None], "index": torch.zeros(1, dtype=torch.long)})
-    grid = model.grid._replace(rows=region.shape[1] // model.patch[1], columns=region.shape[2] // model.patch[2])
+    size = loaded.parts.spec["input"].shape[1]
+    tiles = torch.from_numpy(region).unfold(1, size, size).unfold(2, size, size).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    x = loaded.parts.pipeline({"input": tiles, "index": torch.arange(len(tiles))})
+    grid = model.grid
     count = hidden_count("spectral_block", grid, model.mask_ratio)
     found = []
     for drawing in range(DRAWINGS):
         groups = np.random.default_rng(drawing).permutation(grid.groups)[:count]
-        left = torch.from_numpy(np.setdiff1d(np.arange(grid.groups), groups))[None]
-        cubes = model.predict(x["input"], tokens_of("spectral_block", grid, left))
-        physical = loaded.parts.supply.chains["input"].inverse(cubes)[0]
-        found.append((np.isin(bands, groups), physical.numpy()))
+        left = torch.from_numpy(np.setdiff1d(np.arange(grid.groups), groups)).expand(len(tiles), -1)
+        shown = tokens_of("spectral_block", grid, left)
+        cubes = torch.cat([model.predict(*some) for some in zip(x["input"].split(64), shown.split(64), strict=True)])
+        physical = loaded.parts.supply.chains["input"].inverse(cubes)
+        rows = physical.unflatten(0, (region.shape[1] // size, -1)).permute(2, 0, 3, 1, 4)
+        found.append((np.isin(bands, groups), rows.reshape(region.shape).numpy()))
     return found
 
 
