@@ -50,7 +50,7 @@ def start(fabric: Fabric) -> None:
     stale = isinstance(environment, LightningEnvironment) and os.environ.get("WORLD_SIZE") != str(fabric.world_size)
     if environment.creates_processes_externally and not (stale and PARENT not in os.environ):
         if PARENT in os.environ or torch.distributed.is_torchelastic_launched():
-            _watches.append(Watch(_orphaned(os.getppid())))
+            _watch(Watch(_orphaned(os.getppid())))
         return
     command = _command()
     # Fabric takes these processes for ones that were started from outside.
@@ -71,7 +71,12 @@ def start(fabric: Fabric) -> None:
         for rank in range(1, count)
     ]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or threads["OMP_NUM_THREADS"]))
-    watch = Watch(_ended(others, environment.node_rank() * count, fabric.world_size), others, before)
+    _watch(Watch(_ended(others, environment.node_rank() * count, fabric.world_size), others, before))
+
+
+def _watch(watch: Watch) -> None:
+    """Watches until this process ends in order. Its connections are closed before, too: threads of theirs that are
+    still there when Python is gone abort the process."""
     _watches.append(watch)
     context = click.get_current_context(silent=True)
     if context is None:
