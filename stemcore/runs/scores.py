@@ -16,6 +16,7 @@ from stemcore.data.source import Source
 from stemcore.errors import UserError
 from stemcore.progress import Reporter
 from stemcore.runs.baselines import TARGET, fit_baselines
+from stemcore.trainer.step import single_precision
 from stemcore.trainer.validate import compute, evaluation, heeded_batches, update
 
 PREDICTION, HIDDEN = "prediction", "hidden"
@@ -52,7 +53,7 @@ def evaluate(
             batch = parts.pipeline(stored)
             with fabric.autocast():
                 outputs = model(**parts.given(batch))
-            update(terms["model"], parts.tensors(batch, {n: t.float() for n, t in outputs.items()}), context)
+            update(terms["model"], parts.tensors(batch, single_precision(outputs)), context)
             for baseline, predict in baselines.items():
                 shared = {n: t for n, t in outputs.items() if n == HIDDEN}
                 predicted = {PREDICTION: predict(batch[TARGET]), **shared}

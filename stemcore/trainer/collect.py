@@ -13,6 +13,7 @@ from stemcore.assemble.parts import Term
 from stemcore.component.model import Model
 from stemcore.data.source import Source, whole
 from stemcore.trainer.feed import loader_of
+from stemcore.trainer.step import single_precision
 from stemcore.trainer.validate import evaluation
 
 
@@ -33,7 +34,7 @@ def collect(term: Term, parts: Parts, model: Model, fabric: Fabric) -> dict[str,
             batch = parts.pipeline(stored)
             with fabric.autocast():
                 outputs = model(**parts.given(batch))
-            tensors = parts.tensors(batch, {n: t.float() for n, t in outputs.items()})
+            tensors = parts.tensors(batch, single_precision(outputs))
             order.append(stored["index"].cpu().numpy())
             for wire in term.wires:
                 if not wire.optional or wire.source in tensors:

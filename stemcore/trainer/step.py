@@ -36,6 +36,12 @@ class Given:
         self.batch = batch
 
 
+def single_precision(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Outputs as losses, metrics and figures get them: half-precision numbers in float32, all else as it is (what is
+    true or false, whole numbers)."""
+    return {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in outputs.items()}
+
+
 class Step(nn.Module):
     """Model and losses together, which Fabric wraps as one: hooks per tensor stay few, and losses may call parts of
     the model under DDP.
@@ -111,7 +117,7 @@ class Step(nn.Module):
     def _terms(
         self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        single = {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in outputs.items()}
+        single = single_precision(outputs)
         tensors = self.parts.tensors(batch, single)
         terms = []
         for loss, term in zip(self.losses, self.parts.losses, strict=True):

@@ -64,8 +64,8 @@ def cubes_of(
     whole = [_finite(x[:items]) for x in (target, prediction)]
     good = np.isfinite(whole[0])
     if mask is not None:
-        good = good & np.asarray(mask[:items], dtype=bool)
-    shown = None if hidden is None else np.broadcast_to(np.asarray(hidden[:items], dtype=bool), good.shape)
+        good = good & mask[:items]
+    shown = None if hidden is None else np.broadcast_to(hidden[:items], good.shape)
     known = None if wavelengths is None else np.asarray(wavelengths, dtype=float).reshape(-1, good.shape[1])[0]
     return Cubes(whole[0], whole[1], good, shown, known if known is not None and np.isfinite(known).all() else None)
 

@@ -32,7 +32,7 @@ def scene():
     return {
         "target": target,
         "prediction": uniform_filter(target, (0, 0, 5, 5)),
-        "hidden": hidden.astype(np.float32),  # as the core hands outputs to figures
+        "hidden": hidden,
         "wavelengths": np.stack([wavelengths, wavelengths]),
     }
 

@@ -6,6 +6,7 @@ import re
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import catalogue
+from stemcore.plugins.shipped import shipped_text
 from stemcore.recipe.files import shipped_path
 from stemcore.recipe.node import Node
 from stemcore.recipe.options import content
@@ -65,7 +66,7 @@ def check_file(subject: Subject) -> None:
 def check_first_line(subject: Subject) -> None:
     """It begins with a comment that says what it is for: ``stem recipes options`` shows that line."""
     _content(subject)
-    first = (shipped_path(subject.entry).read_text(encoding="utf-8").splitlines() or [""])[0]
+    first = (shipped_text(subject.entry).splitlines() or [""])[0]
     ensure(re.match(r"#\s*\w", first), f"its first line is {first!r}")
 
 
