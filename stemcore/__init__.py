@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from stemcore.component.metric import Metric as Metric
     from stemcore.component.model import Model as Model
     from stemcore.component.sampler import Sampler as Sampler
+    from stemcore.component.summed_metric import SummedMetric as SummedMetric
+    from stemcore.component.summed_metric import wide as wide
     from stemcore.component.transform import Transform as Transform
     from stemcore.component.weight_schedule import WeightSchedule as WeightSchedule
     from stemcore.errors import Interrupted as Interrupted
@@ -65,6 +67,8 @@ _HOME = {
     "Model": "stemcore.component.model",
     "Loss": "stemcore.component.loss",
     "Metric": "stemcore.component.metric",
+    "SummedMetric": "stemcore.component.summed_metric",
+    "wide": "stemcore.component.summed_metric",
     "Backend": "stemcore.component.backend",
     "Figure": "stemcore.component.figure",
     "Callback": "stemcore.component.callback",

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from stem_metrics.features import FEWEST, FeatureMoments, Moments, constant, median
-from stem_metrics.pattern import Pixels, pixels, wide
+from stem_metrics.pattern import Pixels, pixels
+from stemcore import wide
 
 
 class PearsonCorrelation(FeatureMoments):

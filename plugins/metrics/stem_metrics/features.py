@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from stem_metrics.pattern import Accumulated, Pixels, wide
+from stem_metrics.pattern import Pixels
+from stemcore import SummedMetric, wide
 
 FEWEST = 3
 CONSTANT = 1e-12
@@ -76,7 +77,7 @@ def _pooled(mean: Tensor, count: Tensor, total: Tensor) -> tuple[Tensor, Tensor]
     return pooled, mean - pooled
 
 
-class FeatureMoments(Accumulated):
+class FeatureMoments(SummedMetric):
     """A metric of the moments of every feature."""
 
     correlated: ClassVar[bool] = False

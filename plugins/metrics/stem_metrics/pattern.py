@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from stemcore import Metric, UserError
-
-
-def wide(x: Tensor) -> Tensor:
-    """The tensor in float64, or in float32 on Apple's GPUs, which have no float64."""
-    return x.float() if x.device.type == "mps" else x.double()
+from stemcore import SummedMetric, UserError, wide
 
 
 class Pixels(NamedTuple):
@@ -72,23 +67,7 @@ def pixels(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Pi
     return Pixels(wide(found).masked_fill(~valid, 0), wide(true).masked_fill(~valid, 0), valid)
 
 
-class Accumulated(Metric, ABC):
-    """A metric whose states are sums in float64 over what was seen, equal however the data were split."""
-
-    def add_sums(self, *names: str) -> None:
-        """Registers scalar states that start at 0 and are summed over processes."""
-        for name in names:
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Any:
-        try:
-            return super()._apply(fn, exclude_state)
-        except TypeError:  # Apple's GPUs refuse float64 tensors
-            self.set_dtype(torch.float32)
-            return super()._apply(fn, exclude_state)
-
-
-class PatternSums(Accumulated):
+class PatternSums(SummedMetric):
     """Sums of a score per pattern. Reports the mean and the standard deviation over patterns (population: divided
     by their number, so that it is defined for one). Every pattern has the same weight, however many valid pixels it
     has. Patterns without a valid pixel, and those for which the score is not defined, are left out; where the latter

@@ -10,14 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from stem_metrics.features import from_two, in_two
-from stem_metrics.pattern import Accumulated, wide
-from stemcore import UserError
+from stemcore import SummedMetric, UserError, wide
 
 BITS = 24
 """Of a code's number: float32 holds whole numbers of that size."""
 
 
-class CodebookPerplexity(Accumulated):
+class CodebookPerplexity(SummedMetric):
     """Perplexity of the codes that quantised latents are made of, exp(-sum_c p_c log p_c) with the share p_c of each
     code over the data set: the number of codes in use if they were used equally often, from 1 to the codebook's size.
     Of several codes for each item, each has a codebook of its own, and the mean over these is reported. ``used`` is

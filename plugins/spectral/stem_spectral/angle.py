@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from stem_spectral.counted import Where, counted, mean_of, without_rest
-from stem_spectral.sums import Accumulated, wide
-from stemcore import Loss
+from stemcore import Loss, SummedMetric, wide
 
 NEAREST = 1e-7
 """How near the cosine comes to 1 in the loss: at 1 itself the arc cosine has an infinite slope."""
@@ -56,7 +55,7 @@ def cosines(found: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(some, (found * true).sum(1) / norm, 0.0), some
 
 
-class SpectralAngleMapper(Accumulated):
+class SpectralAngleMapper(SummedMetric):
     """Spectral angle in degrees between prediction and target, the mean over the pixels of the whole data set and their
     standard deviation. Kruse et al., Remote Sens. Environ. 44, 145 (1993). Pixels whose true spectrum is zero
     everywhere have no angle; their number is reported as ``left_out``. A prediction of zero is as far as can be said of

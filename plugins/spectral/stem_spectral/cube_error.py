@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from stem_spectral.counted import Where, counted, without_rest
-from stem_spectral.sums import BandSums, wide
+from stem_spectral.sums import BandSums
+from stemcore import wide
 
 Bands = list[Annotated[int, Field(ge=0)]]
 

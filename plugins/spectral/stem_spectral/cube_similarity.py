@@ -10,7 +10,8 @@ from torch import Tensor
 
 from stem_spectral.counted import Where, counted, without_rest
 from stem_spectral.cube_error import Bands
-from stem_spectral.sums import BandSums, wide
+from stem_spectral.sums import BandSums
+from stemcore import wide
 
 
 class CubeSimilarity(BandSums):

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from stemcore import Metric, UserError
+from stemcore import SummedMetric, UserError, wide
 
 Direction = Literal["min", "max"]
 
 
-def wide(x: Tensor) -> Tensor:
-    """The tensor in float64, or in float32 on Apple's GPUs, which have no float64."""
-    return x.float() if x.device.type == "mps" else x.double()
-
-
-class Accumulated(Metric, ABC):
-    """A metric whose states are sums in float64, equal however the data were cut into batches."""
-
-    def add_sums(self, *names: str) -> None:
-        """Registers scalar states that start at 0 and are added up over processes."""
-        for name in names:
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Any:
-        try:
-            return super()._apply(fn, exclude_state)
-        except TypeError:  # Apple's GPUs refuse float64.
-            self.set_dtype(torch.float32)
-            return super()._apply(fn, exclude_state)
-
-
-class BandSums(Accumulated):
+class BandSums(SummedMetric):
     """A score of the sums of each band over a data set: of all bands together, of the median and of the worst band, and
     of those that are named.
 
