@@ -1,0 +1,1 @@
+"""Running on a cluster: submitting jobs and following them."""

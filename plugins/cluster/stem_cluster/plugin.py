@@ -1,0 +1,17 @@
+"""Running on a cluster: submitting jobs and following them."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_commands() -> dict[str, str]:
+    """Verbs of the command line."""
+    return {}
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What the contract checks need to know."""
+    return {}

@@ -1,0 +1,1 @@
+"""Diffusion models on latents and pixels, the latent store, and sampling."""

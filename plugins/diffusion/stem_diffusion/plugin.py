@@ -1,0 +1,65 @@
+"""Diffusion models on latents and pixels, the latent store, and sampling."""
+
+from __future__ import annotations
+
+from stemcore import hookimpl
+
+
+@hookimpl
+def stem_datasets() -> dict[str, str]:
+    """Where items come from."""
+    return {}
+
+
+@hookimpl
+def stem_models() -> dict[str, str]:
+    """Networks."""
+    return {}
+
+
+@hookimpl
+def stem_losses() -> dict[str, str]:
+    """What is minimised."""
+    return {}
+
+
+@hookimpl
+def stem_metrics() -> dict[str, str]:
+    """Scores."""
+    return {}
+
+
+@hookimpl
+def stem_callbacks() -> dict[str, str]:
+    """What follows a training."""
+    return {}
+
+
+@hookimpl
+def stem_commands() -> dict[str, str]:
+    """Verbs of the command line."""
+    return {}
+
+
+@hookimpl
+def stem_figures() -> dict[str, str]:
+    """Pictures of a run."""
+    return {}
+
+
+@hookimpl
+def stem_recipes() -> dict[str, str]:
+    """Recipes to begin with."""
+    return {}
+
+
+@hookimpl
+def stem_options() -> dict[str, str]:
+    """Sections of recipes under a name."""
+    return {}
+
+
+@hookimpl
+def stem_examples() -> dict[str, str]:
+    """What the contract checks need to know."""
+    return {}

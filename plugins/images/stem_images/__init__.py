@@ -1,0 +1,1 @@
+"""Images: data, autoencoders, losses, metrics and figures."""

@@ -1,0 +1,1 @@
+"""Whether generated samples are copies of what was trained on."""
