@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stemcore.assemble import Parts
+from stemcore.assemble import FrozenRun, Parts
 from stemcore.assemble.monitors import metric_names
 from stemcore.component.callback import Callback, State
 from stemcore.component.logger import Logger
@@ -112,6 +112,8 @@ class Trainer:
         for group in self.groups:
             fuse(group.optimizer, model)
         parts.pipeline.to(fabric.device)
+        for frozen in [m for m in model.modules() if isinstance(m, FrozenRun)]:
+            frozen.to(fabric.device)  # which sharding does with parameters alone
         if config.compile:
             parts.pipeline.compile_transforms()
 
