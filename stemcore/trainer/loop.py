@@ -15,6 +15,7 @@ from stemcore.assemble import Parts
 from stemcore.component.callback import State
 from stemcore.component.logger import Logger
 from stemcore.component.model import Model
+from stemcore.data.source import Source
 from stemcore.errors import Interrupted
 from stemcore.progress import Reporter, Task
 from stemcore.trainer.callbacks import own
@@ -22,6 +23,7 @@ from stemcore.trainer.callbacks.keeper import LAST
 from stemcore.trainer.interrupt import Interrupt, interruptible
 from stemcore.trainer.optim import rates, refuse_unreached, step_all
 from stemcore.trainer.profile import Profile
+from stemcore.trainer.run_state import RunState
 from stemcore.trainer.setup import Limits, Position, Setup
 from stemcore.trainer.snapshots import Snapshots
 from stemcore.trainer.step import Crowd
@@ -67,7 +69,7 @@ class Trainer:
         alone_on_cpu = fabric.device.type == "cpu" and self.together.world == 1
         self.read_every = 1 if alone_on_cpu else self.config.log_every_n_steps
         self.train_metrics = [t for t in parts.metrics if t.every]
-        self.state = State(model, directory, setup.max_epochs, setup.steps_per_epoch)
+        self.state = RunState(setup, directory, loggers)
         self.position = Position(setup.new_meter())
         self.seconds = 0.0
         self.items = 0
@@ -182,6 +184,7 @@ class Trainer:
             group.clear_gradients()
             group.step_scheduler("step", {})
         self.state.step += 1
+        setup.average(self.state.step)
 
     def _after_step(self, rows: dict[str, Tensor], tensors: Any, task: Task, window: int) -> None:
         state, config, meter = self.state, self.config, self.position.meter
@@ -193,10 +196,9 @@ class Trainer:
         due = [t for t in self.train_metrics if state.step % (t.every or 1) == 0]
         values: dict[str, float] = {}
         if due:
+            context = self.parts.context(self.model, state.epoch / state.max_epochs)
             with torch.no_grad():
-                update(
-                    due, self.parts.tensors(*tensors), self.parts.context(self.model, state.epoch / state.max_epochs)
-                )
+                update(due, self.parts.tensors(*tensors), context)
             values |= {f"step/{n}": v for n, v in compute(due).items()}
         if logs:
             recent = meter.recent()
@@ -209,15 +211,16 @@ class Trainer:
             self.snapshots.save()
 
     def _end_epoch(self) -> None:
-        state, groups = self.state, self.setup.groups
+        state, parts, groups = self.state, self.parts, self.setup.groups
         means = self.position.meter.means()
         state.epoch += 1
         state.metrics = {"epoch": float(state.epoch), "step": float(state.step)} | rates(groups)
         state.metrics |= {f"train/{n}": v for n, v in means.items()}
         self.position.batch, self.position.meter = 0, self.setup.new_meter()
         last = state.epoch == state.max_epochs or state.stop_reason is not None
-        if self.parts.sources.val is not None and (state.epoch % self.config.val_every_n_epochs == 0 or last):
-            state.metrics |= self._validate()
+        if parts.sources.val is not None and (state.epoch % self.config.val_every_n_epochs == 0 or last):
+            with self.setup.averaged():
+                state.metrics |= self._validate(parts.sources.val)
             self.callbacks("on_validation_end", state)
         for group in groups:
             group.step_scheduler("epoch", state.metrics)
@@ -230,12 +233,10 @@ class Trainer:
         for name in self.keeper.outdone:
             self.snapshots.saver.drop(name)
 
-    def _validate(self) -> dict[str, float]:
-        parts = self.parts
-        assert parts.sources.val is not None
+    def _validate(self, source: Source) -> dict[str, float]:
         return validate(
-            self.passes, self.model, parts, parts.sources.val, self.fabric, self.together,
-            weights={n: weight(self.state.epoch) for n, weight in parts.weights.items()},
+            self.passes, self.model, self.parts, source, self.fabric, self.together,
+            weights={n: weight(self.state.epoch) for n, weight in self.parts.weights.items()},
             progress=self.state.epoch / self.state.max_epochs,
             reporter=self.reporter,
             limit=self.limits.val_batches,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from stemcore.assemble import Parts
 from stemcore.component.model import Model
+from stemcore.trainer.averaging import Averages
 from stemcore.trainer.engine import channels_last, is_sharded
 from stemcore.trainer.feed import Feed
 from stemcore.trainer.meters import Meter
@@ -54,6 +56,7 @@ class Setup:
         groups: the optimizers; ``optimizers`` are the same as Fabric wrapped them.
         apart: whether each optimizer has a backward pass of its own, to its own parameters alone.
         feed: training batches.
+        averages: of the weights, where the recipe wants them.
         together: the processes of the run.
     """
 
@@ -88,6 +91,7 @@ class Setup:
         parts.pipeline.to(fabric.device)
         if config.compile:
             parts.pipeline.compile_transforms()
+        self.averages = Averages(model, config.ema) if config.ema is not None else None
 
     @property
     def first(self) -> bool:
@@ -105,6 +109,15 @@ class Setup:
             generator = self.generator.manual_seed(seed)
         batch = self.parts.pipeline(rows, generator, checked=True)
         return {n: _channels_last(t) for n, t in batch.items()} if self.channels_last else batch
+
+    def average(self, step: int) -> None:
+        """Takes the weights after an optimizer step into their averages, where the recipe wants these."""
+        if self.averages is not None:
+            self.averages.update(step)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within it the model has the weights that the run is judged by: averages where the recipe wants them."""
+        return nullcontext() if self.averages is None else self.averages.applied()
 
     def new_meter(self) -> Meter:
         """For the losses of an epoch."""

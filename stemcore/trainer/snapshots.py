@@ -82,6 +82,8 @@ class Snapshots:
             group.load_optimizer(optimizer)
             if group.scheduler is not None:
                 group.scheduler.load_state_dict(scheduler)
+        if setup.averages is not None:
+            setup.averages.load_state_dict(training["averages"])
         setup.fabric.strategy.precision.load_state_dict(training["precision"])
         self.callbacks.load_state_dict(training["callbacks"])
         random = training["random"]
@@ -91,7 +93,8 @@ class Snapshots:
             self.seed(state.step)
 
     def _contents(self) -> dict[str, Any]:
-        weights = checkpoint.flat_weights(self.setup.model, self.setup.parts.pipeline)
+        with self.setup.averaged():
+            weights = checkpoint.flat_weights(self.setup.model, self.setup.parts.pipeline)
         return {**self.stamp, "weights": weights, "training": self._training()}
 
     def _training(self) -> dict[str, Any]:
@@ -109,4 +112,5 @@ class Snapshots:
             "callbacks": self.callbacks.state_dict(),
             "random": self.together.each(checkpoint.random_state()),
             "batches": setup.feed.shape,
+            "averages": setup.averages.state_dict() if setup.averages is not None else None,
         }

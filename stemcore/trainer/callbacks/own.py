@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from stemcore.assemble.monitors import metric_names
+from stemcore.assemble.parts import Term
 from stemcore.component.callback import Callback
 from stemcore.component.logger import Logger
 from stemcore.trainer.callbacks.dispatch import Dispatch
@@ -27,12 +29,13 @@ def record_of(setup: Setup, loggers: Sequence[Logger]) -> Record:
     """Writes down scalars and draws figures, on the first process. Where parameters are shared out, all processes have
     to compute what the first one draws."""
     parts, first = setup.parts, setup.first
-    return Record(
-        loggers if first else [],
-        parts.figures if first or setup.passes.sharded else [],
-        lambda term: collect(term, parts, setup.model, setup.fabric),
-        draws=first,
-    )
+
+    def gathered(term: Term) -> dict[str, Any]:
+        with setup.averaged():
+            return collect(term, parts, setup.model, setup.fabric)
+
+    figures = parts.figures if first or setup.passes.sharded else []
+    return Record(loggers if first else [], figures, gathered, draws=first)
 
 
 def dispatch(setup: Setup, keeper: Keeper, record: Record) -> Dispatch:
