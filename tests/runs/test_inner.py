@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,8 @@ def test_runs_use_runs_that_use_runs(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_is_built_under_the_meta_device_without_its_weights(trained: Path) -> None:
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("error")
         frozen = load_run(trained / "ae").frozen()
         outputs = frozen.model(input=frozen.to_model("input", torch.zeros(2, 1, 16, 16)))
     assert outputs["prediction"].device.type == "meta"
