@@ -20,19 +20,28 @@ def stem_samplers() -> dict[str, str]:
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Networks."""
-    return {}
+    return {
+        "multihead_autoencoder": "stem_images.multihead_autoencoder:MultiheadAutoencoder",
+    }
 
 
 @hookimpl
 def stem_losses() -> dict[str, str]:
     """What is minimised."""
-    return {}
+    return {
+        "cross_entropy": "stem_images.class_losses:CrossEntropy",
+        "dice": "stem_images.class_losses:Dice",
+    }
 
 
 @hookimpl
 def stem_metrics() -> dict[str, str]:
     """Scores."""
-    return {}
+    return {
+        "accuracy": "stem_images.class_metrics:Accuracy",
+        "dice": "stem_images.class_metrics:DiceScore",
+        "miou": "stem_images.class_metrics:MeanIntersectionOverUnion",
+    }
 
 
 @hookimpl
