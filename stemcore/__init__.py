@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stemcore.errors import Interrupted as Interrupted
     from stemcore.errors import TrainingFailed as TrainingFailed
     from stemcore.errors import UserError as UserError
+    from stemcore.errors import missing_file as missing_file
     from stemcore.files import write_atomically as write_atomically
     from stemcore.hookspecs import API_VERSION as API_VERSION
     from stemcore.hookspecs import hookimpl as hookimpl
@@ -81,6 +82,7 @@ _HOME = {
     "UserError": "stemcore.errors",
     "TrainingFailed": "stemcore.errors",
     "Interrupted": "stemcore.errors",
+    "missing_file": "stemcore.errors",
     "write_atomically": "stemcore.files",
     "optional_module": "stemcore.optional",
     "StemDeprecationWarning": "stemcore.plugins.deprecation",
