@@ -8,7 +8,9 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Where items come from."""
-    return {}
+    return {
+        "images": "stem_images.images:Images",
+    }
 
 
 @hookimpl
@@ -71,6 +73,7 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "dataset/images": "stem_images.data_examples:images",
         "figure/image_grid": "stem_images.head_examples:image_grid",
         "figure/segmentation_overlay": "stem_images.head_examples:segmentation_overlay",
         "loss/cross_entropy": "stem_images.loss_examples:cross_entropy",
