@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stemcore.assemble import FrozenRun as FrozenRun
     from stemcore.assemble import logged_scalars as logged_scalars
     from stemcore.cli.completion import complete_overrides_of_run as complete_overrides_of_run
     from stemcore.cli.completion import complete_runs as complete_runs
@@ -91,6 +92,7 @@ _HOME = {
     "load_yaml": "stemcore.recipe.source",
     "Node": "stemcore.recipe.node",
     "logged_scalars": "stemcore.assemble",
+    "FrozenRun": "stemcore.assemble",
     "complete_runs": "stemcore.cli.completion",
     "complete_overrides_of_run": "stemcore.cli.completion",
     "show_json": "stemcore.cli.output",
