@@ -95,9 +95,7 @@ def _extended(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[
     return merge(below, Node(own, root.where), problems)
 
 
-def _stages(
-    root: Node, folder: Path, stack: tuple[Path, ...], problems: list[Problem], fatal: list[Problem]
-) -> Node:
+def _stages(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[Problem], fatal: list[Problem]) -> Node:
     """The stages of a ladder, each with what it extends merged under it. It keeps the name of that, and not the name
     and the seed in it: those are the ladder's to give."""
     stages = dict(root.value) if isinstance(root.value, dict) else {}

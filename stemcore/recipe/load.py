@@ -11,7 +11,6 @@ from stemcore.plugins.deprecation import announce
 from stemcore.recipe.defaults import with_defaults
 from stemcore.recipe.document import Recipe
 from stemcore.recipe.extends import read_tree
-from stemcore.recipe.node import Node
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.requires import KEY, unmet
 from stemcore.recipe.resolve import resolve

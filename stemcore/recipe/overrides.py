@@ -76,7 +76,8 @@ def _parsed(overrides: Sequence[str], problems: list[Problem], below: str) -> li
             if not all(keys):
                 raise UserError("an override with an empty key", where=where, hint=_FORM)
             if not value.strip():
-                raise UserError("an override without a value", where=where, hint=f"write {below}{key}=null to remove it")
+                hint = f"write {below}{key}=null to remove it"
+                raise UserError("an override without a value", where=where, hint=hint)
             if keys[0] == "extends":
                 raise UserError("'extends' works in a file alone", where=where)
             found.append((keys, read_yaml(value, _WHERE, problems, where=where)))

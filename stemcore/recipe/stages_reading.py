@@ -12,7 +12,7 @@ from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import Entry, catalogue
 from stemcore.recipe.defaults import with_defaults
 from stemcore.recipe.inspection import Inspection
-from stemcore.recipe.node import Node, Place
+from stemcore.recipe.node import Node
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.requires import KEY, recorded, unmet
 from stemcore.recipe.resolve import resolve
@@ -104,9 +104,7 @@ class _Reading:
                 found += error.problems
         self.problems += (replace(p, message=f"stages.{name}: {p.message}") for p in dict.fromkeys(found))
 
-    def _read(
-        self, name: str, node: Node, order: list[str], earlier: list[str], found: list[Problem]
-    ) -> Stage | None:
+    def _read(self, name: str, node: Node, order: list[str], earlier: list[str], found: list[Problem]) -> Stage | None:
         changes = read_overrides(self.overrides.get(name, ()), found, below=f"{STAGES}.{name}.")
         tree = changes.laid_over(node, found)
         reads = _reads(tree, order, earlier, found)
@@ -135,9 +133,9 @@ class _Reading:
             found.append(Problem("verb should be the name of one: encode", verb.where))
             return None
         look = Inspection(tree, found)
-        arguments = tree.get("arguments")
-        values = arguments.value if arguments is not None else None
-        listed = values if isinstance(values, list) else [] if values is None else [arguments]
+        arguments = tree.get("arguments") or Node([], tree.where)
+        listed = arguments.value if isinstance(arguments.value, list) else [arguments]
+        listed = [item for item in listed if item is not arguments or item.value is not None]
         options = {key: child for key, child in look.children(("options",)).items() if child.value is not None}
         for key, child in [*((f"arguments.{i}", item) for i, item in enumerate(listed)), *options.items()]:
             items = child.value if isinstance(child.value, list) and not key.startswith("arguments.") else [child]
