@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +23,6 @@ from stemcore.component.command import is_first_process
 from stemcore.errors import TrainingFailed, UserError
 from stemcore.files import write_text
 from stemcore.plugins import catalogue
-from stemcore.recipe import Recipe
 
 RECIPE, ENVIRONMENT, SUMMARY, LOG, CHECKPOINTS = (
     "recipe.yaml",
@@ -35,9 +34,9 @@ RECIPE, ENVIRONMENT, SUMMARY, LOG, CHECKPOINTS = (
 PACKAGES = ("stemcore", "torch", "lightning-fabric", "torchmetrics", "numpy", "h5py", "hdf5plugin")
 
 
-def default_output(recipe: Recipe) -> Path:
+def default_output(name: str) -> Path:
     """``runs/<recipe name>/<time>``, a folder that is not there yet."""
-    folder = Path("runs") / recipe.name
+    folder = Path("runs") / name
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     names = [stamp, *(f"{stamp}-{n}" for n in range(2, 1000))]
     return next(folder / name for name in names if not (folder / name).exists())
@@ -61,14 +60,19 @@ def refuse_occupied(output: Path) -> None:
 
 
 @contextmanager
-def undone_if_wrong(directory: Path) -> Iterator[None]:
+def undone_if_wrong(directory: Path, is_kept: Callable[[Path], bool] | None = None) -> Iterator[None]:
     """Removes what a new run has written if its input turns out to be wrong before its first epoch has ended: what
-    cannot be trained on leaves nothing behind. Of several processes the first does, which writes."""
+    cannot be trained on leaves nothing behind. Of several processes the first does, which writes.
+
+    Args:
+        directory: of the run.
+        is_kept: whether what is there is worth something, if that is not to end an epoch.
+    """
     missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     try:
         yield
     except UserError:
-        if is_first_process() and not _ended_an_epoch(directory):
+        if is_first_process() and not (is_kept or _ended_an_epoch)(directory):
             for content in directory.iterdir() if directory.is_dir() else ():
                 shutil.rmtree(content) if content.is_dir() else content.unlink()
             with suppress(OSError):  # a folder above in which another run has begun meanwhile stays
