@@ -14,13 +14,16 @@ def stem_datasets() -> dict[str, str]:
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Networks."""
-    return {}
+    return {
+        "diffusion_mlp": "stem_diffusion.mlp:DiffusionMlp",
+        "diffusion_unet": "stem_diffusion.unet:DiffusionUnet",
+    }
 
 
 @hookimpl
 def stem_losses() -> dict[str, str]:
     """What is minimised."""
-    return {}
+    return {"denoising": "stem_diffusion.denoising:Denoising"}
 
 
 @hookimpl
@@ -62,4 +65,8 @@ def stem_options() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "loss/denoising": "stem_diffusion.examples:denoising",
+        "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
+        "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
+    }
