@@ -135,7 +135,7 @@ class Diffusion(Model):
         Raises:
             UserError: for a condition that the model does not know, or of another number of items.
         """
-        place = next(self.parameters()).device
+        place = self.schedule.item.device
         shape = (n, *(s or 1 for s in self.spec["input"].shape))
 
         def noise() -> Tensor:

@@ -27,12 +27,11 @@ def classes_and_vectors(spec: DataSpec, items: int) -> dict[str, np.ndarray]:
 
 
 def diffusion_unet(folder: Path) -> list[ModelExample]:
-    """Every prediction; with attention, with conditions; sizes that do not halve."""
+    """With attention and conditions; sizes that do not halve."""
     small = {"channels": [8, 16], "blocks_per_level": 1, "head_dim": 4, "groups": 4, "timesteps": 50}
     specs, odd = (told(2, 8, 8), told(3, 12, 10)), told(1, 7, 5)
     variants: dict[str, dict[str, object]] = {
-        "epsilon": {},
-        "v, conditions": {"prediction": "v", "conditions": ["label", "vector"], "attention": [2]},
+        "conditions": {"conditions": ["label", "vector"], "attention": [2]},
         "x0, one level": {"prediction": "x0", "channels": [8], "min_snr_gamma": 5.0, "schedule": "linear"},
     }
     return [
