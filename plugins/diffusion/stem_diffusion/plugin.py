@@ -41,7 +41,7 @@ def stem_callbacks() -> dict[str, str]:
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {}
+    return {"sample": "stem_diffusion.sample_command:sample"}
 
 
 @hookimpl
