@@ -8,7 +8,7 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Where items come from."""
-    return {}
+    return {"latents": "stem_diffusion.latents:Latents"}
 
 
 @hookimpl
@@ -38,7 +38,7 @@ def stem_callbacks() -> dict[str, str]:
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {}
+    return {"embed": "stem_diffusion.embed_command:embed"}
 
 
 @hookimpl
@@ -62,4 +62,7 @@ def stem_options() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "command/embed": "stem_diffusion.store_examples:embed",
+        "dataset/latents": "stem_diffusion.store_examples:latents",
+    }
