@@ -14,7 +14,8 @@ from stem_diffusion.conditions import Condition, Conditions, Given
 from stem_diffusion.fixed_draws import fixed_noise, fixed_steps
 from stem_diffusion.schedules import NoiseSchedule, Prediction, Schedule
 from stem_diffusion.steps_down import SamplerName, stepper, steps_down
-from stemcore import DataSpec, FieldSpec, Model, UserError
+from stem_diffusion.decoding import decoder_of
+from stemcore import DataSpec, FieldSpec, Model, Run, UserError
 
 
 class Diffusion(Model):
@@ -45,9 +46,12 @@ class Diffusion(Model):
         eta: noise that ddim adds at each step, from 0, none, to 1, that of ddpm.
         clip_denoised: largest size of a value of the items that are seen on the way; none by default. 1 for images in
             [-1, 1].
+        autoencoder: the run whose latents the items are, which makes images of samples; none for items that are images
+            themselves. It is not trained any further.
 
     Raises:
-        UserError: if data lack a condition, or eta is given for another sampler than ddim.
+        UserError: if data lack a condition, eta is given for another sampler than ddim, or the latents are another
+            run's than the autoencoder's.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Diffusion(Model):
         guidance: Annotated[float, Field(ge=0)] = 1.0,
         eta: Annotated[float, Field(ge=0, le=1)] = 0.0,
         clip_denoised: Annotated[float, Field(gt=0)] | None = None,
+        autoencoder: Run | None = None,
     ) -> None:
         super().__init__(spec)
         if eta and sampler != "ddim":
@@ -76,6 +81,7 @@ class Diffusion(Model):
         self._classes = classes
         self.sampler: SamplerName = sampler
         self.steps, self.guidance, self.eta, self.clip_denoised = steps, guidance, eta, clip_denoised
+        self.autoencoder = None if autoencoder is None else decoder_of(autoencoder, spec["input"])
 
     def conditions_of(self, width: int) -> Conditions:
         """The embedding of the conditions, (n, width), for the network to hold."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcore import DataSpec, FieldSpec
-from stemcore.testing import LossExample, ModelExample
+from stemcore import DataSpec, FieldSpec, Model
+from stemcore.testing import CallbackExample, LossExample, ModelExample
 
 
 def told(*shape: int) -> DataSpec:
@@ -75,3 +75,15 @@ def denoising(folder: Path) -> LossExample:
 
 def _denoising(estimate: np.ndarray, wanted: np.ndarray, loss_weight: np.ndarray) -> float:
     return float(np.mean([w * np.mean((e - o) ** 2) for e, o, w in zip(estimate, wanted, loss_weight, strict=True)]))
+
+
+def samples(folder: Path) -> CallbackExample:
+    """Of a model of points, every second epoch."""
+
+    def model() -> Model:
+        from stem_diffusion.mlp import DiffusionMlp
+
+        return DiffusionMlp(told(2), hidden=8, layers=1, timesteps=4, conditions=["label"])
+
+    config = {"n": 4, "every_n_epochs": 2, "conditions": {"label": [0, 1]}, "guidance": 2.0}
+    return CallbackExample(config=config, model=model)
