@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stem_diffusion.conditions import Condition, Conditions, Given
+from stem_diffusion.conditions import Condition, Conditions, Given, classes_of
+from stem_diffusion.decoding import decoder_of
 from stem_diffusion.fixed_draws import fixed_noise, fixed_steps
 from stem_diffusion.schedules import NoiseSchedule, Prediction, Schedule
 from stem_diffusion.steps_down import SamplerName, stepper, steps_down
-from stem_diffusion.decoding import decoder_of
 from stemcore import DataSpec, FieldSpec, Model, Run, UserError
 
 
@@ -168,7 +168,7 @@ class Diffusion(Model):
         Raises:
             UserError: for a condition that the model does not know, or of another number of items.
         """
-        self._refuse_unknown(conditions, len(start))
+        self.refuse_unknown(conditions, len(start))
         down = self.sampled_steps()
         step = stepper(self.sampler, self.schedule.abar, down, self.eta, fresh)
         x = start
@@ -190,10 +190,13 @@ class Diffusion(Model):
         told, untold = both.float().chunk(2)
         return untold + self.guidance * (told - untold)
 
-    def _refuse_unknown(self, conditions: Mapping[str, Tensor], n: int) -> None:
+    def refuse_unknown(self, conditions: Mapping[str, Tensor], n: int) -> None:
+        """Raises ``UserError`` for conditions of ``n`` items that the model does not know."""
         for name, value in conditions.items():
             if name not in self.condition_names:
                 known = ", ".join(self.condition_names) or "none"
                 raise UserError(f"the model knows no condition '{name}'", hint=f"its conditions are: {known}")
             if len(value) != n:
                 raise UserError(f"condition '{name}' is of {len(value)} items, {n} are to be drawn")
+            if name == "label" and n and int(value.max()) >= (classes := classes_of(self.spec, self._classes)):
+                raise UserError(f"the model knows the classes 0 to {classes - 1}, not {int(value.max())}")

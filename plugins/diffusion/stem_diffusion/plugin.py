@@ -71,6 +71,7 @@ def stem_examples() -> dict[str, str]:
     return {
         "callback/samples": "stem_diffusion.examples:samples",
         "command/embed": "stem_diffusion.store_examples:embed",
+        "command/sample": "stem_diffusion.examples:sample",
         "dataset/latents": "stem_diffusion.store_examples:latents",
         "loss/denoising": "stem_diffusion.examples:denoising",
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",

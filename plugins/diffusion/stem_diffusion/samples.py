@@ -43,12 +43,12 @@ class Samples(Callback):
     ) -> None:
         self.n, self.every, self.conditions = n, every_n_epochs, conditions or {}
         self.settings = {n: v for n, v in (("guidance", guidance), ("steps", steps)) if v is not None}
-        self._last = 0
 
     def on_fit_start(self, state: State) -> None:
-        """Refuses a run of another model."""
+        """Refuses a run of another model, and conditions that the model does not know."""
         if not isinstance(state.model, Diffusion):
             raise UserError("callback 'samples' is for diffusion models", where="callbacks", hint="leave it out")
+        state.model.refuse_unknown(self._given(state), self.n)
 
     def on_epoch_end(self, state: State) -> None:
         """Draws, if it is time."""
