@@ -15,11 +15,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stemcore.assemble import Parts, assemble
+from stemcore.assemble import FrozenRun, Parts, assemble, assemble_alone, refuse_other_inner
 from stemcore.assemble.sources import Sources, open_sources
 from stemcore.component.dataset import Dataset
 from stemcore.component.fields import DataSpec, main_fields
 from stemcore.component.model import Model
+from stemcore.component.run_reference import RunReference
 from stemcore.data.source import Source, whole
 from stemcore.data.tensors import Batch
 from stemcore.errors import Problem, UserError
@@ -76,20 +77,49 @@ class Loaded:
         each(self.parts, self.model, self.fabric, source, verb, take, title, _said(reporter))
 
 
-class Run:
-    """A run directory.
+class Run(RunReference):
+    """A run directory, as :func:`load_run` gives it.
+
+    A component that uses another run has a keyword-only parameter of this type: in a recipe it takes a run directory or
+    a checkpoint, ``autoencoder: runs/ae``, and the component gets the run, of which nothing is read before it is used.
 
     Attributes:
-        directory: where it is.
-        recipe: what was trained.
         summary: final and best metrics; empty while a run has not ended.
     """
 
-    def __init__(self, directory: Path, path: Path, recipe: Recipe) -> None:
-        self.directory, self.checkpoint, self.recipe = directory, path, recipe
+    def __init__(self, given: Path, expected: str | None = None, overrides: Sequence[str] = ()) -> None:
+        super().__init__(given, expected)
+        self._overrides = overrides
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory)!r})"
+        return f"Run({str(self.given)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"given": self.given, "expected": self.expected, "_overrides": self._overrides}
+
+    @cached_property
+    def _place(self) -> tuple[Path, Path]:
+        return locate(self.given, (BEST, LAST))
+
+    @property
+    def directory(self) -> Path:
+        """Where it is. Raises ``UserError`` if there is no run."""
+        return self._place[0]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that is used: the best one, else the last one, or the one that was named."""
+        return self._place[1]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the checkpoint, 64 hexadecimal digits."""
+        return checkpoint.sha256(self.checkpoint)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What was trained."""
+        return recipe_applied(self.directory, self._overrides)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -221,10 +251,29 @@ class Run:
         loaded = self._loaded(assemble(_one_device(self.recipe), absent))
         return Predictor(loaded.parts, loaded.model, loaded.fabric)
 
-    @property
+    def frozen(self) -> FrozenRun:
+        """The model with its weights and transforms as a module, for the model of another run that uses it and leaves
+        it as it is; on the CPU, or without weights on the meta device where that is PyTorch's default one
+        (``torch.device("meta")``). The data that it was trained on need not be there.
+
+        Raises:
+            UserError: if there is no run, if its checkpoint is another one than the recipe named, or if the model
+                cannot be built.
+        """
+        self.verify()
+        contents = checkpoint.load(self.checkpoint, mapped=True)
+        refuse_other_inner(self.recipe, contents.get("runs", {}), str(self.checkpoint))
+        with torch.random.fork_rng(devices=[]):  # the other model's first weights do not depend on this one's
+            model, pipeline = assemble_alone(self.recipe, checkpoint.fields_of(contents))
+        weights, where = contents["weights"], str(self.checkpoint)
+        checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
+        checkpoint.load_weights(weights, checkpoint.TRANSFORMS, pipeline, where)
+        return FrozenRun(model, pipeline)
+
+    @cached_property
     def fields(self) -> DataSpec:
         """The fields of the data that it was trained on, as stored."""
-        return checkpoint.fields_of(self._contents)
+        return checkpoint.fields_of(checkpoint.load(self.checkpoint, mapped=True))
 
     def items(self) -> dict[str, Items]:
         """The run's own data by what they are for: ``train``, and ``val`` and ``test`` where there are such.
@@ -276,6 +325,7 @@ class Run:
 
     def _loaded(self, parts: Parts) -> Loaded:
         fabric = launch(parts)
+        refuse_other_inner(parts.recipe, self._contents.get("runs", {}), str(self.checkpoint))
         model = parts.build_model()
         weights, where = self._contents["weights"], str(self.checkpoint)
         checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
@@ -349,8 +399,9 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
         UserError: if there is no run; for each override of anything else. Weights that an override has made misfit are
             told of when they are loaded.
     """
-    directory, found = locate(path, (BEST, LAST))
-    return Run(directory, found, recipe_applied(directory, overrides))
+    found = Run(Path(path), overrides=overrides)
+    _ = found.recipe  # now rather than when it is used first: what is wrong with the arguments is told of at once
+    return found
 
 
 def _output(out: str | Path | None, endings: tuple[str, ...]) -> Path | None:

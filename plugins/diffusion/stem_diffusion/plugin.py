@@ -14,13 +14,16 @@ def stem_datasets() -> dict[str, str]:
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Networks."""
-    return {}
+    return {
+        "diffusion_mlp": "stem_diffusion.mlp:DiffusionMlp",
+        "diffusion_unet": "stem_diffusion.unet:DiffusionUnet",
+    }
 
 
 @hookimpl
 def stem_losses() -> dict[str, str]:
     """What is minimised."""
-    return {}
+    return {"denoising": "stem_diffusion.denoising:Denoising"}
 
 
 @hookimpl
@@ -38,7 +41,7 @@ def stem_callbacks() -> dict[str, str]:
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {"embed": "stem_diffusion.embed_command:embed"}
+    return {"embed": "stem_diffusion.embed_command:embed", "sample": "stem_diffusion.sample_command:sample"}
 
 
 @hookimpl
@@ -65,4 +68,7 @@ def stem_examples() -> dict[str, str]:
     return {
         "command/embed": "stem_diffusion.store_examples:embed",
         "dataset/latents": "stem_diffusion.store_examples:latents",
+        "loss/denoising": "stem_diffusion.examples:denoising",
+        "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
+        "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
     }
