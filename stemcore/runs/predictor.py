@@ -129,15 +129,14 @@ class Predictor:
         Raises:
             UserError: if the model does not sample, or not under these conditions.
         """
-        known = self._conditions(n, conditions or {})
+        known = self.conditions(n, conditions or {})
         with torch.no_grad(), self._fabric.autocast():
             drawn = self._model.sample(n, **known).float()
-        chain = self._parts.supply.chains.get(INPUT)
-        return {INPUT: drawn if chain is None else chain.inverse(drawn)}
+        return {INPUT: self.physical(INPUT, drawn)}
 
-    def _conditions(self, n: int, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Conditions as the model sees them. What shares the pixel grid of an item is moved along with one, which here
-        is empty."""
+    def conditions(self, n: int, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Conditions of ``n`` items as the model sees them: fields by name, each (n, *shape), as stored. What shares the
+        pixel grid of an item is moved along with one, which here is empty."""
         stored = dict(given)
         main = self.fields.get(INPUT)
         if main is not None and any(self.fields[name].like == INPUT for name in given):

@@ -86,20 +86,18 @@ class Drawing:
         with torch.no_grad(), reporter.task("sampling", len(starts) * steps) as task:
             for first in starts:
                 n = min(size, count - first)
-                given = self._prepared(repeated(conditions, first, n))
+                given = self._prepared(n, repeated(conditions, first, n))
                 for x in self._sampling(first, n, given):
                     task.advance(1)
                     items = x
                 yield first, self._decoded(items)
 
-    def _prepared(self, stored: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    def _prepared(self, n: int, stored: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         if not stored:
             return {}
         device = self.predictor.device
-        prepared = self.predictor.prepared({n: torch.from_numpy(values).to(device) for n, values in stored.items()})
-        if ignored := [name for name in stored if name not in prepared]:
-            raise UserError(f"the model takes no condition {', '.join(ignored)}", where="--condition")
-        return {name: prepared[name] for name in stored}
+        given = {name: torch.from_numpy(values).to(device) for name, values in stored.items()}
+        return self.predictor.conditions(n, given)
 
     def _sampling(self, first: int, n: int, given: Mapping[str, Tensor]) -> Iterator[Tensor]:
         """The items after every step, the last of which are the samples."""

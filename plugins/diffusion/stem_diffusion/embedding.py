@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -103,15 +102,6 @@ def drawn(mu: np.ndarray, logvar: np.ndarray, items: np.ndarray, seed: int) -> n
     return latents
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def _rows(tensor: Tensor) -> np.ndarray:
     return tensor.to(torch.float32).cpu().numpy()
 
@@ -145,7 +135,7 @@ def _own_parts(sources: Any) -> np.ndarray:
 
 
 def _contents(run: Run, dataset: Dataset, shape: tuple[int, ...], wanted: Wanted, parts: np.ndarray | None) -> Contents:
-    identity: dict[str, Any] = {"sha256": sha256_of(run.checkpoint), "source": dataset.fingerprint()}
+    identity: dict[str, Any] = {"sha256": run.sha256, "source": dataset.fingerprint()}
     identity |= {"posterior": wanted.posterior} | ({"seed": wanted.seed} if wanted.posterior == "sample" else {})
     files = [str(f) for f in dataset.files]
     about = {"run": str(run.directory.resolve()), "recipe": run.recipe.name, "source_files": json.dumps(files)}

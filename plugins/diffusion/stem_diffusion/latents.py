@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 
 from stem_diffusion.latent_store import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
-from stemcore import Dataset, FieldSpec, UserError
+from stemcore import DataSpec, Dataset, FieldSpec, Run, UserError
 
 HINT = "a latent store is written by 'stem embed RUN --out FILE'"
+EMBED_AGAIN = "give the run that made it, or call 'stem embed' with the one that is wanted"
 
 
 class Latents(Dataset):
@@ -27,14 +28,15 @@ class Latents(Dataset):
 
     Args:
         path: the store.
+        autoencoder: the run that is to have made it; whichever has without it.
 
     Raises:
-        UserError: if the file is missing, damaged, unfinished or no store.
+        UserError: if the file is missing, damaged, unfinished or no store, or was made by another run.
     """
 
     thread_safe = True
 
-    def __init__(self, *, path: Path) -> None:
+    def __init__(self, *, path: Path, autoencoder: Run | None = None) -> None:
         self.path = Path(path)
         self._reset()
         with self._lock:
@@ -47,6 +49,9 @@ class Latents(Dataset):
             except UserError:
                 self.close()
                 raise
+        if autoencoder is not None and autoencoder.sha256 != self.sha256:
+            self.close()
+            raise UserError(made_by_another(self, autoencoder), where=str(self.path), hint=EMBED_AGAIN)
 
     def _describe(self, file: h5py.File) -> None:
         if "signature" not in file.attrs or PROGRESS not in file:
@@ -158,6 +163,23 @@ class Latents(Dataset):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._reset()
+
+
+def made_by_another(store: Latents, run: Run) -> str:
+    """Says which two runs are not one."""
+    return f"the latents were made by {store.run} (SHA-256 {store.sha256[:12]}), not by {run.given} ({run.sha256[:12]})"
+
+
+def refuse_other_encoder(spec: DataSpec, autoencoder: Run | None) -> None:
+    """Sees to it that the latents of a model's input were made by the run that is to decode them.
+
+    Raises:
+        UserError: if another one made them.
+    """
+    source = spec["input"].source
+    if autoencoder is not None and source not in (None, autoencoder.sha256):
+        message = f"the latents were made by another run (SHA-256 {source[:12]}) than {autoencoder.given}"
+        raise UserError(f"{message} ({autoencoder.sha256[:12]}), which is to decode them", hint=EMBED_AGAIN)
 
 
 def _open(path: Path) -> h5py.File:

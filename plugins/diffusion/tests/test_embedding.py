@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import signal
@@ -10,12 +11,14 @@ import h5py
 import numpy as np
 import pytest
 from stem_diffusion import embedding
-from stem_diffusion.embedding import drawn, sha256_of
+from stem_diffusion.embedding import drawn
 from stem_diffusion.latent_store import StoreWriter, part_of
-from stem_diffusion.latents import Latents
+from stem_diffusion.latents import Latents, refuse_other_encoder
 from stem_diffusion.store_examples import recipe
 
 import stemcore
+from stemcore import DataSpec, UserError, load_recipe
+from stemcore.assemble import assemble
 from stemcore.cli.main import execute
 
 
@@ -46,7 +49,7 @@ def test_the_store_has_the_latents_that_encode_gives_and_says_where_they_are_fro
     with h5py.File("mean.h5") as store:
         latents = store["latents"][()]
         np.testing.assert_array_equal(latents, run.encode().reshape(-1, 3))
-        assert store.attrs["sha256"] == sha256_of(place / "ae" / "checkpoints" / "best.ckpt")
+        assert store.attrs["sha256"] == hashlib.sha256(run.checkpoint.read_bytes()).hexdigest()
         assert store.attrs["run"] == str((place / "ae").resolve())
         assert store.attrs["source"] == stemcore.load_run("ae").load()[1].dataset.fingerprint()
         assert json.loads(store.attrs["source_files"])[0].endswith("ws2_wse2_32.h5")
@@ -103,3 +106,25 @@ def test_a_call_that_was_interrupted_is_gone_on_with(place, monkeypatch, capsys)
         np.testing.assert_allclose(again["latents"][()], mean["latents"][()], atol=1e-6)
         np.testing.assert_array_equal(again["fields/label"][()], mean["fields/label"][()])
         assert again.attrs["scale_factor"] == pytest.approx(mean.attrs["scale_factor"], rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def other(place):
+    """Another run than that of the store."""
+    return stemcore.run({**recipe(variational=True), "seed": 9}, output=place / "other")
+
+
+def test_a_store_of_another_run_than_the_recipe_names_is_refused_with_its_line(place, other) -> None:
+    given = {**recipe(), "data": {"train": {"type": "latents", "path": "mean.h5", "autoencoder": "other"}, "val": 0.1}}
+    given["model"] = {"type": "conv_autoencoder", "latent_dim": 2, "channels": [2]}
+    with pytest.raises(UserError, match=r"the latents were made by .*/ae \(SHA-256 \w{12}\), not by .*other \("):
+        assemble(load_recipe(given))
+    assert Latents(path="mean.h5", autoencoder=stemcore.load_run("ae")).run == str(place / "ae")
+
+
+def test_a_decoder_takes_the_latents_of_its_own_encoder_alone(place, other) -> None:
+    spec = DataSpec(Latents(path="mean.h5").fields)
+    refuse_other_encoder(spec, stemcore.load_run("ae"))
+    refuse_other_encoder(spec, None)
+    with pytest.raises(UserError, match=r"made by another run \(SHA-256 \w{12}\) than .*other .* decode them"):
+        refuse_other_encoder(spec, other)
