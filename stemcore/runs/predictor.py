@@ -135,7 +135,7 @@ class Predictor:
         return {INPUT: self.physical(INPUT, drawn)}
 
     def conditions(self, n: int, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Conditions of ``n`` items as the model sees them: fields by name, each (n, *shape), as stored. What shares the
+        """Conditions of ``n`` items as the model sees them, from fields as stored, each (n, *shape). What shares the
         pixel grid of an item is moved along with one, which here is empty."""
         stored = dict(given)
         main = self.fields.get(INPUT)

@@ -58,7 +58,7 @@ class Drawing:
         """
         folder = out or self.run.directory / "samples" / f"seed{self.seed}"
         refuse_occupied(folder)
-        conditions = self._conditions(texts, part)
+        conditions = self._conditions(count, texts, part)
         with sample_folder(folder) as writing:
             files = SampleFiles(writing, drawn_field(self.model, self.fields), count)
             for first, arrays in self._batches(count, batch_size, conditions, reporter):
@@ -66,7 +66,7 @@ class Drawing:
             files.finish(self._about(count, conditions))
         return folder
 
-    def _conditions(self, texts: Sequence[str], part: str | None) -> dict[str, np.ndarray]:
+    def _conditions(self, count: int, texts: Sequence[str], part: str | None) -> dict[str, np.ndarray]:
         given = conditions_of(texts, self.fields)
         if part is None:
             return given
@@ -76,7 +76,9 @@ class Drawing:
         names = getattr(self.model, "condition_names", [n for n in self.fields if n not in NOT_CONDITIONS])
         if not names:
             raise UserError("the model takes no conditions", where="--condition-from")
-        return from_items(names, items[part].read(), "--condition-from") | given
+        some = np.arange(min(count, len(items[part])))
+        _, read = next(items[part].batches(len(some), some))
+        return from_items(names, read, "--condition-from") | given
 
     def _batches(
         self, count: int, size: int, conditions: Mapping[str, np.ndarray], reporter: Any
