@@ -8,7 +8,9 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Where items come from."""
-    return {}
+    return {
+        "images": "stem_images.images:Images",
+    }
 
 
 @hookimpl
@@ -58,4 +60,6 @@ def stem_options() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "dataset/images": "stem_images.data_examples:images",
+    }
