@@ -17,7 +17,7 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, TextIO
 
-from stemcore.assemble import Parts
+from stemcore.assemble import Parts, inner_runs
 from stemcore.component.callback import State
 from stemcore.component.command import is_first_process
 from stemcore.errors import TrainingFailed, UserError
@@ -116,7 +116,7 @@ def begin(directory: Path, parts: Parts, device: str) -> None:
 
 
 def environment(parts: Parts, device: str) -> dict[str, Any]:
-    """Versions, device, revision and the data's fingerprint."""
+    """Versions, device, revision, the data's fingerprint, and the runs that components use."""
     train = parts.sources.train.dataset
     return {
         "python": platform.python_version(),
@@ -126,6 +126,7 @@ def environment(parts: Parts, device: str) -> dict[str, Any]:
         "device": device,
         "git": _git(),
         "data": {"fingerprint": train.fingerprint(), "items": len(train), "files": [str(f) for f in train.files]},
+        "runs": {place: reference.document() for place, reference in inner_runs(parts.recipe).items()},
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 

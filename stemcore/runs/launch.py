@@ -13,7 +13,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from stemcore.assemble import Parts, assemble
+from stemcore.assemble import Parts, assemble, hashes, refuse_other_inner
 from stemcore.assemble.sources import Sources
 from stemcore.component.callback import Callback
 from stemcore.data.fit import fit
@@ -189,6 +189,7 @@ def _go_on(
     recipe = recipe_of(directory, overrides)
     parts = assemble(recipe)
     _hand_in(parts, callbacks)
+    refuse_other_inner(recipe, contents.get("runs", {}), str(path))
     refuse_changed_data(parts.sources.train.dataset, contents.get("data"))
     if contents["overfit_batches"]:
         overfit(parts, contents["overfit_batches"])
@@ -243,6 +244,7 @@ def _train(
         "data": parts.sources.train.dataset.fingerprint(),
         "overfit_batches": overfit_batches,
         "fields": checkpoint.fields_document(parts.sources.spec),
+        "runs": hashes(recipe),
     }
     with files.logging_to(directory, earlier) if first else nullcontext():
         log.info(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stemcore.assemble.inner import inner_runs, trouble_with
 from stemcore.assemble.sources import open_sources
 from stemcore.component.dataset import Dataset
 from stemcore.errors import Problem, UserError
@@ -140,7 +141,8 @@ def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def refusals(own: Recipe, wanted: Recipe) -> list[Problem]:
     """What of the changes between a run's recipe and the one that it is to go on with would change its result."""
-    changed = dict(changes(own.document(), wanted.document()))
+    moved_runs = _moved_runs(own, wanted)
+    changed = {k: v for k, v in changes(own.document(), wanted.document()) if k not in moved_runs}
     fixed_length = own.scheduler is not None or any(isinstance(t.weight, Component) for t in own.losses.values())
     problems: list[Problem] = []
     moved = any(key in changed for key in ELSEWHERE)
@@ -170,13 +172,38 @@ def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not overrides:
         return own
     wanted = changed_recipe(own, directory / RECIPE, overrides)
-    keys = [key for key, _ in changes(own.document(), wanted.document())]
+    moved_runs = _moved_runs(own, wanted)
+    keys = [key for key, _ in changes(own.document(), wanted.document()) if key not in moved_runs]
     changed = [key for key in keys if key == TYPE or not _among(key, (*APPLIED, "requires"))]
     hint = "where a run is applied, overrides are for model.KEY and data.eval_batch_size alone"
     problems = [Problem("it was settled when the run was trained", key, hint) for key in changed]
     if problems:
         raise UserError(*problems)
     return wanted
+
+
+def _moved_runs(own: Recipe, wanted: Recipe) -> set[str]:
+    """The keys of runs that components use and that are to be found elsewhere than they were.
+
+    Raises:
+        UserError: if one of them is not there, or is another run.
+    """
+    before, after = inner_runs(own), inner_runs(wanted)
+    problems, moved = [], set()
+    for place in before.keys() & after.keys():
+        if before[place] == after[place]:
+            continue
+        if (trouble := trouble_with(after[place], place)) is not None:
+            problems.append(trouble)
+            continue
+        known = before[place].document().get("sha256")
+        if known not in (None, after[place].sha256):
+            message = f"{after[place].given} is another run than the one that was trained with"
+            problems.append(Problem(message, place, f"give that one (SHA-256 {known[:12]}...), wherever it is now"))
+        moved |= {place, f"{place}.path"}
+    if problems:
+        raise UserError(*problems)
+    return moved
 
 
 def _among(key: str, wanted: Sequence[str]) -> bool:
