@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from stem_diffusion.latent_store import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
-from stemcore import DataSpec, Dataset, FieldSpec, Run, UserError
+from stemcore import Dataset, DataSpec, FieldSpec, Run, UserError
 
 HINT = "a latent store is written by 'stem embed RUN --out FILE'"
 EMBED_AGAIN = "give the run that made it, or call 'stem embed' with the one that is wanted"
