@@ -31,6 +31,7 @@ ORDINARY = {
     "cuda": "a device type of torch",
     "mps": "a device type of torch",
     "hdf5": "the suffix of files that encode and reconstruct write",
+    "images": "what fields with two axes of pixels hold",
     "impute": "a verb of models",
     "log": "the logger of a module, and a method of loggers",
     "loss": "a kind of component, and the name of the total loss",

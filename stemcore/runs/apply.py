@@ -241,6 +241,32 @@ class Run(RunReference):
         """
         return self.predictor().impute_arrays(given, draws=draws, reporter=_said(reporter))
 
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        batch_size: int | None = None,
+        conditions: Mapping[str, np.ndarray] | None = None,
+        reporter: Reporter | None = None,
+    ) -> dict[str, np.ndarray]:
+        """New items, as the model draws them: the main field by its name, (n, *shape), in physical units. The data need
+        not be there.
+
+        Args:
+            n: how many.
+            seed: of the random numbers; the run's own by default. The same seed and batch size give the same items.
+            batch_size: drawn at a time; data.eval_batch_size of the run by default.
+            conditions: what the items are to be like, for a model that knows conditions: fields by name, each
+                (n, *shape), as stored.
+            reporter: progress.
+
+        Raises:
+            UserError: if the model does not sample, or not under these conditions.
+        """
+        given: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "conditions": conditions}
+        return self.predictor().sample_arrays(n, reporter=_said(reporter), **given)
+
     def predictor(self) -> Predictor:
         """The model with its transforms, on the recipe's device, for data in memory; the run's own need not be there.
 

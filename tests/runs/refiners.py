@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from stemcore import DataSpec, FieldSpec, Model, Run, UserError, hookimpl
@@ -40,8 +39,3 @@ class Refiner(Model):
         """The base's prediction, refined."""
         base = self.base.model(input=input)["prediction"]
         return {"prediction": base + self.gain * self.change(base)}
-
-    def sample(self, n: int, **conditions: Tensor) -> Tensor:
-        """Noise, brightened where ``label`` says so."""
-        drawn = torch.randn(n, *(s or 1 for s in self.spec["input"].shape), device=self.change.weight.device)
-        return drawn + conditions["label"].view(-1, 1, 1, 1) if conditions else drawn

@@ -10,11 +10,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stem_diffusion.conditions import Condition, Conditions, Given
+from stem_diffusion.conditions import Condition, Conditions, Given, classes_of
+from stem_diffusion.decoding import decoder_of
 from stem_diffusion.fixed_draws import fixed_noise, fixed_steps
 from stem_diffusion.schedules import NoiseSchedule, Prediction, Schedule
 from stem_diffusion.steps_down import SamplerName, stepper, steps_down
-from stemcore import DataSpec, FieldSpec, Model, UserError
+from stemcore import DataSpec, FieldSpec, Model, Run, UserError
 
 
 class Diffusion(Model):
@@ -45,9 +46,12 @@ class Diffusion(Model):
         eta: noise that ddim adds at each step, from 0, none, to 1, that of ddpm.
         clip_denoised: largest size of a value of the items that are seen on the way; none by default. 1 for images in
             [-1, 1].
+        autoencoder: the run whose latents the items are, which makes images of samples; none for items that are images
+            themselves. It is not trained any further.
 
     Raises:
-        UserError: if data lack a condition, or eta is given for another sampler than ddim.
+        UserError: if data lack a condition, eta is given for another sampler than ddim, or the latents are another
+            run's than the autoencoder's.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Diffusion(Model):
         guidance: Annotated[float, Field(ge=0)] = 1.0,
         eta: Annotated[float, Field(ge=0, le=1)] = 0.0,
         clip_denoised: Annotated[float, Field(gt=0)] | None = None,
+        autoencoder: Run | None = None,
     ) -> None:
         super().__init__(spec)
         if eta and sampler != "ddim":
@@ -76,6 +81,7 @@ class Diffusion(Model):
         self._classes = classes
         self.sampler: SamplerName = sampler
         self.steps, self.guidance, self.eta, self.clip_denoised = steps, guidance, eta, clip_denoised
+        self.autoencoder = None if autoencoder is None else decoder_of(autoencoder, spec["input"])
 
     def conditions_of(self, width: int) -> Conditions:
         """The embedding of the conditions, (n, width), for the network to hold."""
@@ -162,7 +168,7 @@ class Diffusion(Model):
         Raises:
             UserError: for a condition that the model does not know, or of another number of items.
         """
-        self._refuse_unknown(conditions, len(start))
+        self.refuse_unknown(conditions, len(start))
         down = self.sampled_steps()
         step = stepper(self.sampler, self.schedule.abar, down, self.eta, fresh)
         x = start
@@ -184,10 +190,13 @@ class Diffusion(Model):
         told, untold = both.float().chunk(2)
         return untold + self.guidance * (told - untold)
 
-    def _refuse_unknown(self, conditions: Mapping[str, Tensor], n: int) -> None:
+    def refuse_unknown(self, conditions: Mapping[str, Tensor], n: int) -> None:
+        """Raises ``UserError`` for conditions of ``n`` items that the model does not know."""
         for name, value in conditions.items():
             if name not in self.condition_names:
                 known = ", ".join(self.condition_names) or "none"
                 raise UserError(f"the model knows no condition '{name}'", hint=f"its conditions are: {known}")
             if len(value) != n:
                 raise UserError(f"condition '{name}' is of {len(value)} items, {n} are to be drawn")
+            if name == "label" and n and int(value.max()) >= (classes := classes_of(self.spec, self._classes)):
+                raise UserError(f"the model knows the classes 0 to {classes - 1}, not {int(value.max())}")

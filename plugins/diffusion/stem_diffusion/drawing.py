@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stem_diffusion.decoding import decoded, drawn_field
 from stem_diffusion.diffusion import Diffusion
 from stem_diffusion.given_conditions import NOT_CONDITIONS, conditions_of, from_items, repeated, shown
 from stem_diffusion.item_noise import ItemNoise, seed_of
 from stem_diffusion.sample_files import SampleFiles, refuse_occupied, sample_folder
-from stemcore import FieldSpec, UserError, load_run
+from stemcore import UserError, load_run
 
 
 class Drawing:
@@ -57,15 +58,15 @@ class Drawing:
         """
         folder = out or self.run.directory / "samples" / f"seed{self.seed}"
         refuse_occupied(folder)
-        conditions = self._conditions(texts, part)
+        conditions = self._conditions(count, texts, part)
         with sample_folder(folder) as writing:
-            files = SampleFiles(writing, self._drawn_field(), count)
+            files = SampleFiles(writing, drawn_field(self.model, self.fields), count)
             for first, arrays in self._batches(count, batch_size, conditions, reporter):
                 files.add(first, arrays)
             files.finish(self._about(count, conditions))
         return folder
 
-    def _conditions(self, texts: Sequence[str], part: str | None) -> dict[str, np.ndarray]:
+    def _conditions(self, count: int, texts: Sequence[str], part: str | None) -> dict[str, np.ndarray]:
         given = conditions_of(texts, self.fields)
         if part is None:
             return given
@@ -75,7 +76,9 @@ class Drawing:
         names = getattr(self.model, "condition_names", [n for n in self.fields if n not in NOT_CONDITIONS])
         if not names:
             raise UserError("the model takes no conditions", where="--condition-from")
-        return from_items(names, items[part].read(), "--condition-from") | given
+        some = np.arange(min(count, len(items[part])))
+        _, read = next(items[part].batches(len(some), some))
+        return from_items(names, read, "--condition-from") | given
 
     def _batches(
         self, count: int, size: int, conditions: Mapping[str, np.ndarray], reporter: Any
@@ -85,19 +88,18 @@ class Drawing:
         with torch.no_grad(), reporter.task("sampling", len(starts) * steps) as task:
             for first in starts:
                 n = min(size, count - first)
-                given = self._prepared(repeated(conditions, first, n))
-                for items in self._sampling(first, n, given):
+                given = self._prepared(n, repeated(conditions, first, n))
+                for x in self._sampling(first, n, given):
                     task.advance(1)
+                    items = x
                 yield first, self._decoded(items)
 
-    def _prepared(self, stored: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    def _prepared(self, n: int, stored: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         if not stored:
             return {}
         device = self.predictor.device
-        prepared = self.predictor.prepared({n: torch.from_numpy(values).to(device) for n, values in stored.items()})
-        if ignored := [name for name in stored if name not in prepared]:
-            raise UserError(f"the model takes no condition {', '.join(ignored)}", where="--condition")
-        return {name: prepared[name] for name in stored}
+        given = {name: torch.from_numpy(values).to(device) for name, values in stored.items()}
+        return self.predictor.conditions(n, given)
 
     def _sampling(self, first: int, n: int, given: Mapping[str, Tensor]) -> Iterator[Tensor]:
         """The items after every step, the last of which are the samples."""
@@ -114,22 +116,8 @@ class Drawing:
         yield torch.cat(items)
 
     def _decoded(self, items: Tensor) -> dict[str, np.ndarray]:
-        physical = self.predictor.physical("input", items.float())
-        autoencoder = getattr(self.model, "autoencoder", None)
-        if autoencoder is None:
-            return {"samples": physical.cpu().numpy()}
-        field = self.fields["input"]
-        latents = (physical - field.offset) / field.scale
-        outputs = autoencoder.model.decode(latents)
-        images = autoencoder.to_physical("prediction", outputs["prediction"].float())
-        found = {"samples": images.cpu().numpy(), "latents": latents.cpu().numpy()}
-        if "segmentation" in outputs:
-            found["segmentation"] = outputs["segmentation"].argmax(dim=1).cpu().numpy().astype(np.uint8)
-        return found
-
-    def _drawn_field(self) -> FieldSpec:
-        autoencoder = getattr(self.model, "autoencoder", None)
-        return self.fields["input"] if autoencoder is None else autoencoder.fields["input"]
+        found = decoded(self.model, self.predictor.physical("input", items.float()))
+        return {name: values.cpu().numpy() for name, values in found.items()}
 
     def _about(self, count: int, conditions: Mapping[str, np.ndarray]) -> dict[str, Any]:
         settings = ("sampler", "steps", "guidance", "eta", "clip_denoised")

@@ -35,13 +35,16 @@ def stem_metrics() -> dict[str, str]:
 @hookimpl
 def stem_callbacks() -> dict[str, str]:
     """What follows a training."""
-    return {}
+    return {"samples": "stem_diffusion.samples:Samples"}
 
 
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {"embed": "stem_diffusion.embed_command:embed", "sample": "stem_diffusion.sample_command:sample"}
+    return {
+        "embed": "stem_diffusion.embed_command:embed",
+        "sample": "stem_diffusion.sample_command:sample",
+    }
 
 
 @hookimpl
@@ -66,7 +69,9 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "callback/samples": "stem_diffusion.examples:samples",
         "command/embed": "stem_diffusion.store_examples:embed",
+        "command/sample": "stem_diffusion.examples:sample",
         "dataset/latents": "stem_diffusion.store_examples:latents",
         "loss/denoising": "stem_diffusion.examples:denoising",
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",

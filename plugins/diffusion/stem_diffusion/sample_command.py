@@ -31,8 +31,8 @@ PARTS = ("train", "val", "test")
     "conditions",
     multiple=True,
     metavar="NAME=VALUE",
-    help="What the items are to be, may be given again: label=NAME or label=0,1,2 (in turn), vector=0.5,1, or an image, "
-    "a folder of images or a .npy file.",
+    help="What the items are to be, may be given again: label=NAME or label=0,1,2 (in turn), vector=0.5,1, or an "
+    "image, a folder of images or a .npy file.",
 )
 @click.option("--condition-from", "part", type=click.Choice(PARTS), help="Conditions of the run's own items, in turn.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="At a time.")
