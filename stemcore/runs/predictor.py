@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,6 +79,24 @@ class Predictor:
         batch = self._parts.pipeline({**given, "index": torch.arange(items, device=self.device)})
         return self._parts.given(batch)
 
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The run's precision, for what the model computes; elsewhere numbers are in float32."""
+        context: AbstractContextManager[Any] = self._fabric.autocast()
+        return context
+
+    def physical(self, name: str, tensor: Tensor) -> Tensor:
+        """Values (n, ...) of a field or an output of the model, such as ``input`` or ``prediction``, taken back through
+        the transforms to physical units, differentiably; what no transform changes stays as it is.
+
+        Raises:
+            UserError: if the run has nothing of that name.
+        """
+        supply = self._parts.supply
+        if name not in supply.names():
+            raise UserError(f"the run has no field or output '{name}'", hint=close_match(name, supply.names()))
+        chain = supply.chains.get(name)
+        return tensor if chain is None else chain.inverse(tensor.float())
+
     def impute(self, given: Mapping[str, Tensor], *, draw: bool = False) -> dict[str, Tensor]:
         """The fields that are missing, by name, each (n, *shape).
 
@@ -109,15 +129,14 @@ class Predictor:
         Raises:
             UserError: if the model does not sample, or not under these conditions.
         """
-        known = self._conditions(n, conditions or {})
+        known = self.conditions(n, conditions or {})
         with torch.no_grad(), self._fabric.autocast():
             drawn = self._model.sample(n, **known).float()
-        chain = self._parts.supply.chains.get(INPUT)
-        return {INPUT: drawn if chain is None else chain.inverse(drawn)}
+        return {INPUT: self.physical(INPUT, drawn)}
 
-    def _conditions(self, n: int, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Conditions as the model sees them. What shares the pixel grid of an item is moved along with one, which here
-        is empty."""
+    def conditions(self, n: int, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Conditions of ``n`` items as the model sees them, from fields as stored, each (n, *shape). What shares the
+        pixel grid of an item is moved along with one, which here is empty."""
         stored = dict(given)
         main = self.fields.get(INPUT)
         if main is not None and any(self.fields[name].like == INPUT for name in given):
