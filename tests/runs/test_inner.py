@@ -285,6 +285,17 @@ def test_a_compiled_model_uses_it_the_same(trained: Path) -> None:
     assert model.change.weight.grad is not None
 
 
+def test_editors_are_told_what_it_is() -> None:
+    from stemcore.recipe.schema_values import keys_of
+
+    schema = catalogue().schema(catalogue().find("model", "refiner"))
+    key = keys_of(schema.model, {}, required=True)["base"]
+    assert "`run-path | mapping`, required" in key["markdownDescription"]
+    assert key["type"] == ["string", "object"]
+    assert set(key["properties"]) == {"path", "sha256"}
+    assert key["additionalProperties"] is False
+
+
 def test_the_hash_is_of_the_file_and_follows_it(tmp_path: Path) -> None:
     import hashlib
 
