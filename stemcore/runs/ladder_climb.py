@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -81,6 +81,8 @@ class Climb:
                     if step.state != DONE:
                         self._run(step)
                         task.advance()
+                    elif self.records[name]["status"] != DONE:  # killed in the moment between the two
+                        self._finished(name, _headline(contents(step.folder)))
             status = DONE
         except (Interrupted, KeyboardInterrupt) as error:
             status, reason = "interrupted", f"interrupted in stage {name}"
@@ -112,7 +114,10 @@ class Climb:
         finally:
             torch.set_num_threads(threads)  # several processes have shared them
             record["seconds"] = round(before + time.monotonic() - started, 3)
-        record |= {**found, "status": DONE, "ended": datetime.now().astimezone().isoformat()}
+        self._finished(stage.name, found)
+
+    def _finished(self, name: str, found: Mapping[str, Any]) -> None:
+        self.records[name] |= {**found, "status": DONE, "ended": datetime.now().astimezone().isoformat()}
         self._note("running")
 
     def _trained(self, step: Step, stage: RecipeStage) -> dict[str, Any]:
@@ -123,8 +128,7 @@ class Climb:
             options = {"resume": step.folder, "overrides": step.overrides}
         with self._alone(recipe.to_yaml(), step):
             left = self.train(recipe, reporter=self.reporter, **options)
-        summary = left.summary
-        return {key: summary.get(key) for key in ("epochs", "monitor", "final", "best")}
+        return _headline(left.summary)
 
     @contextmanager
     def _alone(self, recipe: str, step: Step) -> Iterator[None]:
@@ -176,6 +180,10 @@ class Climb:
             "stages": self.records,
         }
         write_text(self.directory / files.SUMMARY, json.dumps(summary, indent=2, default=str) + "\n")
+
+
+def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: summary.get(key) for key in ("epochs", "monitor", "final", "best")}
 
 
 def _job() -> str:
