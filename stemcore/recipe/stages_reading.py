@@ -34,7 +34,7 @@ from stemcore.recipe.stages import (
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 KEYS = (*Header.model_fields, STAGES)
-TAKEN = (*KEYS, EXTENDS, "checkpoints", "figures", "tensorboard")
+TAKEN = (*KEYS, EXTENDS, "checkpoints", "figures", "job")
 """Names of other keys, and of what is in a run directory."""
 OF_VERB = (VERB, "arguments", "options")
 

@@ -56,7 +56,7 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {}
+    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in ("latent-diffusion", "pixel-diffusion")}
 
 
 @hookimpl

@@ -16,7 +16,9 @@ def stem_datasets() -> dict[str, str]:
 @hookimpl
 def stem_samplers() -> dict[str, str]:
     """Which items an epoch visits."""
-    return {}
+    return {
+        "weighted": "stem_images.weighted:Weighted",
+    }
 
 
 @hookimpl
