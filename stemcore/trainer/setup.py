@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stemcore.assemble import Parts
+from stemcore.assemble import FrozenRun, Parts
 from stemcore.component.model import Model
 from stemcore.trainer.averaging import Averages
 from stemcore.trainer.engine import channels_last, is_sharded
@@ -93,6 +93,8 @@ class Setup:
         self.read_every = 1 if alone_on_cpu else config.log_every_n_steps
         self.generator = torch.Generator(fabric.device)
         parts.pipeline.to(fabric.device)
+        for frozen in [module for module in model.modules() if isinstance(module, FrozenRun)]:
+            frozen.to(fabric.device)  # sharding moves parameters alone
         if config.compile:
             parts.pipeline.compile_transforms()
         self.averages = Averages(model, config.ema) if config.ema is not None else None
