@@ -17,8 +17,8 @@ from stem_images.pictures_numpy import Axes
 from stemcore import UserError
 
 THREADS = 8
-NAMED = 20
-"""Pictures that are otherwise than most and named one by one; of more, the number is said."""
+NAMED, BROKEN = 20, 100
+"""How many pictures are named one by one that are otherwise than most, or broken; of more, the number is said."""
 
 S, T = TypeVar("S"), TypeVar("T")
 
@@ -76,6 +76,8 @@ def of_all(items: Sequence[S], look: Callable[[S], T]) -> list[T]:
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(tried, items, chunksize=16))
     faults = [one for one in found if isinstance(one, UserError)]
+    if len(faults) > BROKEN:
+        faults[BROKEN:] = [UserError(f"{len(faults) - BROKEN:,} more images or what belongs to them are wrong, too")]
     if faults:
         raise together(faults)
     return [one for one in found if not isinstance(one, UserError)]
@@ -118,17 +120,16 @@ def check_alike(items: Sequence[Item], heads: Sequence[Heads], form: Form) -> No
     Raises:
         UserError: naming the pictures that are otherwise than most.
     """
-    faults = []
     cannot = [
-        UserError(f"{item.image}: has {head.image.channels} channels, which do not become {form.channels}", where=w)
+        item
         for item, head in zip(items, heads, strict=True)
         if form.channels not in (None, head.image.channels) and head.image.channels - head.image.alpha not in (1, 3)
-        for w in (item.where,)
     ]
-    faults += cannot[:NAMED]
+    said = f"has other channels than grey or colour, which do not become {form.channels}"
+    faults = [placed(UserError(said), item.image, item.where) for item in cannot[:NAMED]]
     hint = "set size to bring images to one, and channels to 1 or 3 for grey or colour"
     images = [(item.image, form.of(head.image)) for item, head in zip(items, heads, strict=True)]
-    faults += _otherwise(items, images, lambda kind: "{} x {}, {} channels, {}".format(*kind[0], *kind[1:]), hint)
+    faults += _otherwise(items, images, lambda kind: "{} x {} with {} channels of {}".format(*kind[0], *kind[1:]), hint)
     for k in range(len(items[0].conditions)):
         conditions = [
             (item.conditions[k], head.conditions[k].channels) for item, head in zip(items, heads, strict=True)
@@ -149,9 +150,9 @@ def _otherwise(
     usual, times = Counter(kind for _, kind in listed).most_common(1)[0]
     odd = [(item, path, kind) for item, (path, kind) in zip(items, listed, strict=True) if kind != usual]
     faults = [
-        UserError(f"{path}: is {text(kind)}; {times:,} others are {text(usual)}", where=item.where, hint=hint)
+        placed(UserError(f"is {text(kind)}; {times:,} are {text(usual)}", hint=hint), path or item.image, item.where)
         for item, path, kind in odd[:NAMED]
     ]
     if len(odd) > NAMED:
-        faults.append(UserError(f"and {len(odd) - NAMED:,} more are not {text(usual)}", hint=hint))
+        faults.append(UserError(f"{len(odd) - NAMED:,} more are not {text(usual)}", hint=hint))
     return faults

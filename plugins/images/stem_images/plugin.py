@@ -20,6 +20,14 @@ def stem_samplers() -> dict[str, str]:
 
 
 @hookimpl
+def stem_augmentations() -> dict[str, str]:
+    """Changes of images and what belongs to them."""
+    return {
+        "color_jitter": "stem_images.color_jitter:ColorJitter",
+    }
+
+
+@hookimpl
 def stem_models() -> dict[str, str]:
     """Networks."""
     return {}
@@ -59,5 +67,6 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "augmentation/color_jitter": "stem_images.data_examples:color_jitter",
         "dataset/images": "stem_images.data_examples:images",
     }

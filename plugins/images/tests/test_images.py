@@ -159,12 +159,12 @@ def test_images_of_other_kinds_are_named(tmp_path: Path) -> None:
         Images(path=tmp_path)
     said = [str(problem) for problem in caught.value.problems]
     assert [Path(line.partition(": ")[0]).name for line in said] == ["deep.npy", "grey.png", "large.png"]
-    assert "is 9 x 6, 3 channels, uint8; 4 others are 8 x 6, 3 channels, uint8; set size" in said[2]
+    assert "large.png: is 9 x 6 with 3 channels of uint8; 4 are 8 x 6 with 3 channels of uint8; set size" in said[2]
     (tmp_path / "deep.npy").unlink()
     dataset = Images(path=tmp_path, size=4, channels=3)
     assert dataset.read(np.arange(6))["input"].shape == (6, 3, 4, 4)
     np.save(tmp_path / "many.npy", noise(7))
-    with pytest.raises(UserError, match=r"many.npy: has 7 channels, which do not become 3"):
+    with pytest.raises(UserError, match=r"many.npy: has other channels than grey or colour, which do not become 3"):
         Images(path=tmp_path, size=4, channels=3, axes="chw")
 
 
@@ -174,7 +174,16 @@ def test_of_many_odd_images_the_number_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         Images(path=tmp_path)
     assert len(caught.value.problems) == 21
-    assert str(caught.value.problems[-1]).startswith("and 5 more are not 4 x 4, 1 channels, uint8")
+    assert str(caught.value.problems[-1]).startswith("5 more are not 4 x 4 with 1 channels of uint8; set size")
+
+
+def test_of_many_missing_files_the_number_is_said(tmp_path: Path) -> None:
+    lines = "\n".join(f"{k}.png" for k in range(103))
+    (tmp_path / "x.csv").write_text(f"image_path\n{lines}\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        Images(path=tmp_path / "x.csv")
+    assert len(caught.value.problems) == 101
+    assert str(caught.value.problems[-1]).startswith("3 more images")
 
 
 def test_files_that_are_missing_or_broken_are_all_named_by_line(pictures: Any) -> None:
