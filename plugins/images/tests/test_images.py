@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -221,12 +222,40 @@ def test_damage_within_files_is_named_when_it_is_read_or_looked_for(pictures: An
     assert len(caught.value.problems) == 3
 
 
-def test_an_image_that_is_replaced_by_another_kind_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_replaced_by_another_kind_are_refused(pictures: Any) -> None:
+    path, _, _ = pictures
+    dataset = Images(path=path, mask_classes=MASKS, latents="latent_path")
+    save(path.parent / "0.png", noise(1))
+    save(path.parent / "1_mask.png", np.zeros((1, 9, 9), np.uint8))
+    np.save(path.parent / "2.npy", np.zeros((4, 2, 1)))
+    save(path.parent / "4_edges.png", noise(3))
+    with pytest.raises(UserError) as caught:
+        dataset.read(np.arange(5))
+    said = [str(problem).removeprefix(f"{path}:").replace(f"{path.parent}/", "") for problem in caught.value.problems]
+    grey, colour = (f"8 x 6 with {channels} channels of uint8" for channels in (1, 3))
+    assert said == [
+        f"2: 0.png: is {grey}; when the data were opened it was {colour}",
+        "3: 1_mask.png: is 9 x 9; when the data were opened it was 8 x 6",
+        "4: 2.npy: is float64 (4, 2, 1); when the data were opened it was float32 (4, 2, 1)",
+        f"6: 4_edges.png: is {colour}; when the data were opened it was {grey}",
+    ]
+
+
+def test_a_condition_without_black_and_white_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "x.png", noise())
-    dataset = Images(path=tmp_path)
-    save(tmp_path / "x.png", noise(1))
-    with pytest.raises(UserError, match=r"x.png: is 8 x 6 with 1 channels of uint8; .* said 8 x 6 with 3 channels"):
-        dataset.read(np.array([0]))
+    np.save(tmp_path / "y.npy", np.zeros(SIZE, np.int32))
+    (tmp_path / "x.csv").write_text("image_path,condition_path\nx.png,y.npy\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"x.csv:2: .*y.npy: is int32, which does not say what is black and white"):
+        Images(path=tmp_path / "x.csv")
+
+
+def test_a_library_that_is_not_there_is_named_once(pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _, _ = pictures
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(UserError) as caught:
+        Images(path=path, mask_classes=MASKS)
+    (said,) = caught.value.problems
+    assert str(said) == "reading PNG and JPEG needs PIL; pip install 'stemcore[images]'"
 
 
 def test_the_fingerprint_knows_files_and_settings(pictures: Any) -> None:
