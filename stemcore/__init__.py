@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from stemcore.recipe.source import load_yaml as load_yaml
     from stemcore.runs import Folds as Folds
     from stemcore.runs import Items as Items
+    from stemcore.runs import Ladder as Ladder
     from stemcore.runs import Run as Run
     from stemcore.runs import load_run as load_run
     from stemcore.runs import run as run
@@ -102,6 +103,7 @@ _HOME = {
     "Run": "stemcore.runs",
     "Folds": "stemcore.runs",
     "Items": "stemcore.runs",
+    "Ladder": "stemcore.runs",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -53,7 +54,10 @@ def launch(parts: Parts) -> Fabric:
         placed["strategy"] = sharding(count, trainer.precision)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # of its own accord each process introduces itself
     try:
-        fabric = Fabric(accelerator=accelerator, num_nodes=trainer.num_nodes, **placed)
+        with warnings.catch_warnings():
+            # Where SLURM is installed Fabric advises it to everybody, also for one process on a machine of one's own.
+            warnings.filterwarnings("ignore", "The `srun` command is available on your system but is not used")
+            fabric = Fabric(accelerator=accelerator, num_nodes=trainer.num_nodes, **placed)
         _refuse_alone(fabric, trainer.num_nodes)
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         message = " ".join(str(error).split())

@@ -61,8 +61,8 @@ def runs(trained: Path, tmp_path: Path) -> Path:
     """The folder, copied: its runs are where nothing else looks for them, and the outer one is told so."""
     place = tmp_path / "runs"
     shutil.copytree(trained, place)
-    path = place / "refined" / "recipe.yaml"
-    path.write_text(path.read_text().replace(str(trained / "ae"), str(place / "ae")))
+    for path in (place / "refined" / "recipe.yaml", place / "refined" / "environment.json"):
+        path.write_text(path.read_text().replace(str(trained / "ae"), str(place / "ae")))
     return place
 
 
@@ -146,7 +146,9 @@ def test_the_run_says_which_other_one_it_used(trained: Path) -> None:
     address = {"path": str(trained / "ae"), "sha256": inner.sha256}
     written = yaml.safe_load((outer.directory / "recipe.yaml").read_text())
     assert written["model"]["base"] == address
-    assert json.loads((outer.directory / "environment.json").read_text())["runs"] == {"model.base": address}
+    assert json.loads((outer.directory / "environment.json").read_text())["runs"] == {
+        "model.base": {**address, "relative": "../ae"}
+    }
     assert torch.load(outer.checkpoint, weights_only=True)["runs"] == {"model.base": inner.sha256}
     assert set(weights_of(outer)) == {"model.change.weight", "model.change.bias", *TRANSFORMED}
     assert load_recipe(outer.directory / "recipe.yaml") == load_recipe(written)
@@ -232,6 +234,20 @@ def test_a_run_that_was_moved_can_be_given_anew(runs: Path, trained: Path) -> No
             attempt()
     with pytest.raises(UserError, match=r"model.base: .*gone: there is no such run"):
         load_run(runs / "refined", [f"model.base={runs / 'gone'}"])
+
+
+def test_a_folder_of_runs_can_be_moved_as_a_whole(runs: Path) -> None:
+    run(refined(runs, runs / "refined"), output=runs / "deep" / "outermost", fast_dev_run=True, reporter=QUIET)
+    moved = runs.rename(runs.with_name("archive"))
+    outermost = load_run(moved / "deep" / "outermost")
+    inner = outermost.frozen().model.base.model.base
+    assert outermost.recipe.model.arguments["base"].given == moved / "refined"
+    expected = load_run(moved / "ae").frozen().model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in inner.model.state_dict().items())
+    shutil.rmtree(moved / "ae")
+    run(autoencoder(moved, seed=8), output=moved / "ae", fast_dev_run=True, reporter=QUIET)  # another one in its place
+    with pytest.raises(UserError, match=rf"model.base: {runs / 'ae'}: there is no such run"):
+        load_run(moved / "refined").load()
 
 
 def test_runs_use_runs_that_use_runs(runs: Path, tmp_path: Path) -> None:
