@@ -169,6 +169,7 @@ def latent_diffusion(folder: Path) -> RecipeExample:
         identity={"sha256": "0" * 64, "source": "1" * 64, "posterior": "mean"},
         about={"run": "runs/ae"},
         fields={},
+        companions={"parts": np.array(["train", "train", "val"] * 8)},
     )
     with StoreWriter(path, contents) as store:
         store.put(np.random.default_rng(0).standard_normal((24, 4, 8, 8), np.float32), {}, np.ones(24, bool))
