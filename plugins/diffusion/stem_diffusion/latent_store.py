@@ -128,11 +128,16 @@ class StoreWriter:
             message = f"a store was begun here that differs in {', '.join(differs)}"
             raise UserError(message, where=str(self.out), hint="--restart begins anew, or give the output another name")
 
-    def put(self, items: np.ndarray, latents: np.ndarray, fields: Mapping[str, np.ndarray], counts: np.ndarray) -> None:
+    def put(
+        self,
+        latents: np.ndarray,
+        fields: Mapping[str, np.ndarray],
+        counts: np.ndarray,
+        items: np.ndarray | None = None,
+    ) -> None:
         """Takes the next items.
 
         Args:
-            items: (n,) their numbers.
             latents: (n, *shape).
             fields: what is copied, each (n, ...).
             counts: (n,) bool, which of them the scale factor is computed from.
