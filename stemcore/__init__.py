@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stemcore.assemble import FrozenRun as FrozenRun
     from stemcore.assemble import logged_scalars as logged_scalars
     from stemcore.cli.completion import complete_overrides_of_run as complete_overrides_of_run
     from stemcore.cli.completion import complete_runs as complete_runs
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from stemcore.errors import Interrupted as Interrupted
     from stemcore.errors import TrainingFailed as TrainingFailed
     from stemcore.errors import UserError as UserError
+    from stemcore.errors import missing_file as missing_file
     from stemcore.files import write_atomically as write_atomically
     from stemcore.hookspecs import API_VERSION as API_VERSION
     from stemcore.hookspecs import hookimpl as hookimpl
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from stemcore.recipe.source import load_yaml as load_yaml
     from stemcore.runs import Folds as Folds
     from stemcore.runs import Items as Items
+    from stemcore.runs import Ladder as Ladder
     from stemcore.runs import Run as Run
     from stemcore.runs import load_run as load_run
     from stemcore.runs import run as run
@@ -81,6 +84,7 @@ _HOME = {
     "UserError": "stemcore.errors",
     "TrainingFailed": "stemcore.errors",
     "Interrupted": "stemcore.errors",
+    "missing_file": "stemcore.errors",
     "write_atomically": "stemcore.files",
     "optional_module": "stemcore.optional",
     "StemDeprecationWarning": "stemcore.plugins.deprecation",
@@ -89,6 +93,7 @@ _HOME = {
     "load_yaml": "stemcore.recipe.source",
     "Node": "stemcore.recipe.node",
     "logged_scalars": "stemcore.assemble",
+    "FrozenRun": "stemcore.assemble",
     "complete_runs": "stemcore.cli.completion",
     "complete_overrides_of_run": "stemcore.cli.completion",
     "show_json": "stemcore.cli.output",
@@ -98,6 +103,7 @@ _HOME = {
     "Run": "stemcore.runs",
     "Folds": "stemcore.runs",
     "Items": "stemcore.runs",
+    "Ladder": "stemcore.runs",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,26 @@ def close_match(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known: {', '.join(names)}" if names else "there are none"
+
+
+def missing_file(path: Path, message: str = "there is no such file") -> UserError:
+    """The error to raise for a file that is not there: its hint is the closest name in the folder, else the files of
+    the same ending.
+
+    Args:
+        path: what was asked for.
+        message: what is wrong, for anything but one file (a glob that nothing matches).
+    """
+    return UserError(message, where=str(path), hint=_beside(path))
+
+
+def _beside(path: Path) -> str:
+    folder = path.parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    except OSError:
+        return f"the folder {folder} cannot be listed" if folder.is_dir() else f"there is no folder {folder}"
+    if near := get_close_matches(path.name, names, n=1):
+        return f"did you mean {near[0]}?"
+    alike = [name for name in names if Path(name).suffix == path.suffix][:8]
+    return f"the folder has {', '.join(alike)}" if alike else f"the folder has no {path.suffix or 'such'} file"

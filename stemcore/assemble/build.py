@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from stemcore.assemble.backend import choose_backend
+from stemcore.assemble.inner import verify_inner
 from stemcore.assemble.monitors import check_monitors
 from stemcore.assemble.parts import Parts, collecting
 from stemcore.assemble.sources import Sources, open_sources, placed
@@ -16,6 +17,7 @@ from stemcore.assemble.trial import try_on_meta
 from stemcore.assemble.wiring import Supply, supply, wire
 from stemcore.component.fields import DataSpec
 from stemcore.component.model import Model
+from stemcore.component.sampler import Sampler
 from stemcore.data.chain import MODEL, Chain
 from stemcore.data.intake import Intake
 from stemcore.data.pipeline import Pipeline
@@ -41,8 +43,11 @@ def assemble(recipe: Recipe, sources: Sources | None = None) -> Parts:
     applied = sources is not None
     with collecting(problems):
         backend = choose_backend(recipe)
-    with collecting(problems):
-        sources = sources or open_sources(recipe)
+    unfit = verify_inner(recipe)
+    problems += unfit.values()
+    if not any(place.startswith("data.") for place in unfit):  # else a data set would say so again
+        with collecting(problems):
+            sources = sources or open_sources(recipe)
     if problems or backend is None or sources is None:
         raise UserError(*problems)
     pipeline = _pipeline(recipe, sources, problems)
@@ -58,6 +63,7 @@ def assemble(recipe: Recipe, sources: Sources | None = None) -> Parts:
     if not applied:
         problems += check_monitors(recipe, parts.directions)
         problems += _sizes(recipe, sources)
+        parts.sampler = _sampler(recipe, sources, problems)
     if problems:
         raise UserError(*problems)
     parts.pipeline.wanted = {
@@ -70,19 +76,28 @@ def assemble(recipe: Recipe, sources: Sources | None = None) -> Parts:
     return parts
 
 
+def assemble_alone(recipe: Recipe, fields: DataSpec) -> tuple[Model, Pipeline]:
+    """The model of a recipe and its transforms, with nothing of what trains or judges it; initial weights.
+
+    Args:
+        recipe: of a run.
+        fields: those of its data, as stored.
+
+    Raises:
+        UserError: with every problem found.
+    """
+    problems: list[Problem] = []
+    intake = Intake(fields, recipe.data.invalid)
+    pipeline = Pipeline(intake, _chains(recipe, intake, problems))
+    if problems:
+        raise UserError(*problems)
+    model: Model = _named(recipe.model)(pipeline.spec)
+    return model, pipeline
+
+
 def _pipeline(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Pipeline:
     intake = Intake(sources.spec, recipe.data.invalid)
-    # A field without transforms has spaces, too: they are all the same.
-    chains = {name: Chain(spec) for name, spec in intake.spec.items() if spec.like is None and spec.shape}
-    for name, components in recipe.data.transforms.items():
-        if name not in intake.spec:
-            where = recipe.where(("data", "transforms", name))
-            problems.append(
-                Problem(f"the data have no field '{name}' to transform", where, close_match(name, intake.spec))
-            )
-            continue
-        with collecting(problems):
-            chains[name] = Chain(intake.spec[name], [(c.entry.name, _named(c)) for c in components])
+    chains = _chains(recipe, intake, problems)
     augmentations = []
     for component in recipe.data.augment:
         with collecting(problems, component.where):
@@ -94,6 +109,21 @@ def _pipeline(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Pipe
             ]
             augmentations.append(augmentation)
     return Pipeline(intake, chains, augmentations)
+
+
+def _chains(recipe: Recipe, intake: Intake, problems: list[Problem]) -> dict[str, Chain]:
+    # A field without transforms has spaces, too: they are all the same.
+    chains = {name: Chain(spec) for name, spec in intake.spec.items() if spec.like is None and spec.shape}
+    for name, components in recipe.data.transforms.items():
+        if name not in intake.spec:
+            where = recipe.where(("data", "transforms", name))
+            problems.append(
+                Problem(f"the data have no field '{name}' to transform", where, close_match(name, intake.spec))
+            )
+            continue
+        with collecting(problems):
+            chains[name] = Chain(intake.spec[name], [(c.entry.name, _named(c)) for c in components])
+    return chains
 
 
 def _named(component: Component) -> Callable[[Any], Any]:
@@ -138,6 +168,24 @@ def _model_wires(parts: Parts, problems: list[Problem]) -> None:
         allowed=(),
     )
     problems += found
+
+
+def _sampler(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Sampler | None:
+    component = recipe.data.sampler
+    if component is None:
+        return None
+    with collecting(problems, component.where):
+        sampler: Sampler = component.build()
+        known = sources.spec
+        problems += [
+            Problem(
+                f"the data have no field '{name}', which the sampler goes by", component.where, close_match(name, known)
+            )
+            for name in sampler.fields
+            if name not in known
+        ]
+        return sampler
+    return None
 
 
 def _sizes(recipe: Recipe, sources: Sources) -> list[Problem]:

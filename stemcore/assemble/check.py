@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from stemcore.assemble.build import assemble
+from stemcore.assemble.frozen import frozen_parameters
+from stemcore.assemble.inner import inner_runs
 from stemcore.component.metric import Direction
 from stemcore.recipe import Recipe
 
@@ -27,7 +29,11 @@ def check(recipe: Recipe) -> list[str]:
     ]
     trainable = sum(p.numel() for p in parts.skeleton.parameters() if p.requires_grad)
     outputs = ", ".join(f"{name} {field.shape}" for name, field in parts.skeleton.provides().items())
-    lines.append(f"model {recipe.model.type}: {trainable:,} parameters, gives {outputs}")
+    frozen = sum(p.numel() for p in parts.skeleton.parameters() if not p.requires_grad)
+    frozen += frozen_parameters(parts.skeleton)
+    beside = f" and {frozen:,} frozen ones" if frozen else ""
+    lines.append(f"model {recipe.model.type}: {trainable:,} parameters{beside}, gives {outputs}")
+    lines += [f"run {place}: {run.given}, SHA-256 {run.sha256}" for place, run in inner_runs(recipe).items()]
     for kind, terms in (("loss", parts.losses), ("metric", parts.metrics), ("figure", parts.figures)):
         lines += [
             f"{kind} {t.name}: takes {', '.join([w.name for w in t.wires] + list(t.wires.special))}" for t in terms

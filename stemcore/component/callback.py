@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
+from torch import Tensor
+
+from stemcore.component.evaluation import evaluation
 from stemcore.component.model import Model
+from stemcore.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass
 class State:
     """What a callback sees of a run. ``metrics`` holds the newest epoch's values by their logged names,
-    ``history`` those of every epoch."""
+    ``history`` those of every epoch. ``model`` has the weights that are trained; those that the run is judged by, which
+    are averages where the recipe has ``trainer.ema``, are there within :meth:`evaluation`."""
 
     model: Model
     directory: Path
@@ -24,10 +34,66 @@ class State:
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     stop_reason: str | None = None
+    seed: int = 0
 
     def stop(self, reason: str) -> None:
         """Ends training after the current epoch."""
         self.stop_reason = self.stop_reason or reason
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the first process of the run: what is drawn or written is its to do."""
+        return True
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @contextmanager
+    def evaluation(self) -> Iterator[Model]:
+        """The model as checkpoints keep it: averaged weights where there are such, in evaluation mode, without
+        gradients. Random numbers begin at the run's seed, the same each time, and leave the training's as they were.
+
+        Under ``strategy: fsdp`` all processes have to take part in what the model computes, and do the same.
+        """
+        with evaluation(self.model, self.seed):
+            yield self.model
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The run's precision, for what the model computes; elsewhere numbers are in float32."""
+        return nullcontext()
+
+    def physical(self, name: str, tensor: Tensor) -> Tensor:
+        """Values (n, ...) of a field or an output of the model, such as ``input`` or ``prediction``, taken back through
+        the transforms to physical units, differentiably; what no transform changes stays as it is.
+
+        Raises:
+            UserError: if the run has nothing of that name.
+        """
+        return tensor
+
+    def items(self, part: Literal["train", "val"] = "train") -> Iterator[dict[str, Tensor]]:
+        """The run's data in order, batch by batch, without augmentations, after the transforms: fields by name, each
+        (n, *shape), as the model takes them, and ``index`` (n,); on the device. Nothing for ``val`` where nothing is
+        kept for validation."""
+        return iter(())
+
+    def show(self, name: str, figure: Drawing, *, numbered: bool = True) -> Path | None:
+        """Keeps a matplotlib figure as ``figures/<name>_epoch<epoch>.png`` and hands it to the loggers.
+
+        Args:
+            name: of the figure, a file's name.
+            figure: made without pyplot.
+            numbered: whether each epoch has its own file; else the newest replaces the one before.
+
+        Returns:
+            the file; ``None`` in all processes but the first, where nothing is written.
+        """
+        path = self.directory / "figures" / (f"{name}_epoch{self.epoch:03d}.png" if numbered else f"{name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda part: figure.savefig(part, format="png", dpi=150, bbox_inches="tight"))
+        return path
 
 
 class Callback:

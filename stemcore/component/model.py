@@ -43,6 +43,12 @@ class Model(nn.Module, ABC):
         where ``draw`` is true, drawn at random from what is probable. Raises ``UserError`` for a model that cannot."""
         raise UserError(f"{type(self).__name__} does not impute")
 
+    def decode(self, latent: Tensor) -> dict[str, Tensor]:
+        """Those of the outputs that latents (n, ...) as of :meth:`encode` tell by themselves, by name, each (n, ...) in
+        the model's space: what else makes latents, a diffusion model for one, hands them on to this. Raises
+        ``UserError`` for a model that cannot."""
+        raise UserError(f"{type(self).__name__} does not decode latents by themselves")
+
     def sample(self, n: int, **conditions: Tensor) -> Tensor:
         """``n`` new items, in the model's space. Raises ``UserError`` for a model that cannot."""
         raise UserError(f"{type(self).__name__} does not sample")

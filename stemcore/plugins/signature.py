@@ -227,7 +227,8 @@ def _known(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
     for key in place[:-1]:
         field = next((f for n, f in model.model_fields.items() if key in (n, f.alias)), None)
         arms = [field.annotation, *get_args(field.annotation)] if field else []
-        inner = [arm for arm in arms if inspect.isclass(arm) and issubclass(arm, BaseModel)]
+        forms = [getattr(arm, "address", arm) for arm in arms]
+        inner = [form for form in forms if inspect.isclass(form) and issubclass(form, BaseModel)]
         if not inner:
             return []
         model = inner[0]

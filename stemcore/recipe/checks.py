@@ -17,7 +17,14 @@ def has_validation(recipe: Recipe) -> bool:
 
 def contradictions(recipe: Recipe) -> list[Problem]:
     """What cannot hold together in a recipe whose parts are each valid."""
-    return [*_monitors(recipe), *_optimizer_losses(recipe), *_weights(recipe), *_names(recipe), *_folds(recipe)]
+    return [
+        *_monitors(recipe),
+        *_optimizer_losses(recipe),
+        *_weights(recipe),
+        *_names(recipe),
+        *_folds(recipe),
+        *_averages(recipe),
+    ]
 
 
 def without_validation(trainer: TrainerConfig) -> TrainerConfig:
@@ -42,6 +49,13 @@ def _monitors(recipe: Recipe) -> list[Problem]:
         for key, monitor in watched.items()
         if monitor.startswith("val/")
     ]
+
+
+def _averages(recipe: Recipe) -> list[Problem]:
+    if recipe.trainer.ema is None or recipe.trainer.strategy != "fsdp":
+        return []
+    message = "trainer.ema does not go with trainer.strategy=fsdp, where no process has whole weights"
+    return [Problem(message, recipe.where(("trainer", "ema")), "use ddp, or leave out trainer.ema")]
 
 
 def _folds(recipe: Recipe) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from stemcore.errors import Problem
 from stemcore.recipe.node import Node, Place
 from stemcore.recipe.parts import Component, FigureTerm, LossTerm, MetricTerm, OptimizerGroup
 from stemcore.recipe.sections import DataConfig, TrainerConfig
+from stemcore.recipe.slots import is_groups
 from stemcore.recipe.writing import as_yaml, optimizer, plain
 
 
@@ -36,6 +38,24 @@ class Recipe:
     callbacks: dict[str, Component]
     tree: Node = field(repr=False, compare=False)
     deprecations: tuple[Problem, ...] = field(default=(), repr=False, compare=False)
+
+    def components(self) -> Iterator[tuple[Place, Component]]:
+        """Every component with its place."""
+        data = self.data
+        named: list[tuple[Place, Any]] = [(("data", k), getattr(data, k)) for k in ("train", "val", "test", "sampler")]
+        named += [(("data", "augment", i), found) for i, found in enumerate(data.augment)]
+        for field_name, chain in data.transforms.items():
+            named += [(("data", "transforms", field_name, i), found) for i, found in enumerate(chain)]
+        named.append((("model",), self.model))
+        for section in ("losses", "metrics", "figures"):
+            named += [((section, key), term.component) for key, term in getattr(self, section).items()]
+        named += [(("losses", key, "weight"), term.weight) for key, term in self.losses.items()]
+        grouped = is_groups(self.tree.nearest(("optimizer",)))
+        named += [(("optimizer", key) if grouped else ("optimizer",), g.component) for key, g in self.optimizer.items()]
+        named += [(("scheduler",), self.scheduler), (("backend",), self.backend)]
+        named += [(("loggers", i), found) for i, found in enumerate(self.loggers)]
+        named += [(("callbacks", key), found) for key, found in self.callbacks.items()]
+        yield from ((place, found) for place, found in named if isinstance(found, Component))
 
     def document(self) -> dict[str, Any]:
         """The recipe as plain data, defaults filled in: reading it gives an equal recipe."""

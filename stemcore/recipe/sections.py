@@ -130,6 +130,15 @@ class Checkpointing(Section):
     every_n_steps: NotNegative = Field(0, description="refresh last.ckpt also each n steps; 0: after each epoch")
 
 
+class EMA(Section):
+    """Exponential moving averages of the weights: what is validated, drawn, kept and applied."""
+
+    decay: Finite = Field(0.999, gt=0, lt=1, description="share of the average that stays at each change")
+    warmup: bool = Field(True, description="decay no more than (1 + t) / (10 + t) at the t-th change")
+    every_n_steps: AtLeastOne = Field(1, description="optimizer steps from one change to the next")
+    start_step: NotNegative = Field(0, description="optimizer steps that are left out; until then the weights serve")
+
+
 class TrainerConfig(Section):
     """How long to train, in which precision, on what."""
 
@@ -146,6 +155,7 @@ class TrainerConfig(Section):
     sync_batchnorm: bool = Field(False, description="batch normalisation over the items of all devices")
     accumulate_grad_batches: AtLeastOne = Field(1, description="batches whose gradients make one optimizer step")
     gradient_clip_val: Finite | None = Field(None, gt=0, description="largest norm of the gradients; null: no limit")
+    ema: EMA | None = Field(None, description="average the weights over the steps; null: take them as they are")
     early_stopping: EarlyStopping | None = Field(None, description="stop when a scalar no longer improves; null: never")
     checkpoint: Checkpointing = Field(default=Checkpointing(), description="which states of the run are kept")
     log_every_n_steps: AtLeastOne = Field(50, description="steps between two logged training losses")

@@ -8,19 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from stemcore.assemble import Parts, assemble
+from stemcore.assemble import FrozenRun, Parts, assemble, assemble_alone, refuse_other_inner
 from stemcore.assemble.sources import Sources, open_sources
 from stemcore.component.dataset import Dataset
 from stemcore.component.fields import DataSpec, main_fields
 from stemcore.component.model import Model
+from stemcore.component.run_reference import RunReference
 from stemcore.data.source import Source, whole
+from stemcore.data.tensors import Batch
 from stemcore.errors import Problem, UserError
 from stemcore.files import write_atomically
 from stemcore.progress import Reporter
@@ -33,13 +35,14 @@ from stemcore.runs.resume import locate, recipe_applied
 from stemcore.runs.scores import evaluate
 from stemcore.runs.storage import OutputFile, Storage
 from stemcore.runs.store import RowArray, RowWriter, save_npz
-from stemcore.runs.stream import stream
+from stemcore.runs.stream import each, stream
 from stemcore.runs.writer import Begin
 from stemcore.trainer import checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch
 
 Into = Callable[[Begin], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,73 @@ class Loaded:
     model: Model
     fabric: Fabric
 
+    def each(
+        self,
+        source: Source,
+        verb: Callable[..., T],
+        take: Callable[[Batch, T], None],
+        title: str,
+        reporter: Reporter | None = None,
+    ) -> None:
+        """One pass over items in the order of storage, for results that are written in a way of their own.
 
-class Run:
-    """A run directory.
+        Args:
+            source: the items, those that :meth:`Run.load` gave or :meth:`Source.only` some of them.
+            verb: of the model: its fields of a batch (n, ...) to what is wanted of them.
+            take: is handed each batch as stored, with ``index`` (n,) the numbers of its items, and what ``verb`` made
+                of it.
+            title: of the progress.
+            reporter: progress.
+
+        Raises:
+            KeyboardInterrupt: after SIGINT or SIGTERM, between two batches.
+        """
+        each(self.parts, self.model, self.fabric, source, verb, take, title, _said(reporter))
+
+
+class Run(RunReference):
+    """A run directory, as :func:`load_run` gives it.
+
+    A component that uses another run has a keyword-only parameter of this type: in a recipe it takes a run directory or
+    a checkpoint, ``autoencoder: runs/ae``, and the component gets the run, of which nothing is read before it is used.
 
     Attributes:
-        directory: where it is.
-        recipe: what was trained.
         summary: final and best metrics; empty while a run has not ended.
     """
 
-    def __init__(self, directory: Path, path: Path, recipe: Recipe) -> None:
-        self.directory, self.checkpoint, self.recipe = directory, path, recipe
+    def __init__(self, given: Path, expected: str | None = None, overrides: Sequence[str] = ()) -> None:
+        super().__init__(given, expected)
+        self._overrides = overrides
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory)!r})"
+        return f"Run({str(self.given)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"given": self.given, "expected": self.expected, "_overrides": self._overrides}
+
+    @cached_property
+    def _place(self) -> tuple[Path, Path]:
+        return locate(self.given, (BEST, LAST))
+
+    @property
+    def directory(self) -> Path:
+        """Where it is. Raises ``UserError`` if there is no run."""
+        return self._place[0]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that is used: the best one, else the last one, or the one that was named."""
+        return self._place[1]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the checkpoint, 64 hexadecimal digits."""
+        return checkpoint.sha256(self.checkpoint)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What was trained."""
+        return recipe_applied(self.directory, self._overrides)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -186,6 +241,32 @@ class Run:
         """
         return self.predictor().impute_arrays(given, draws=draws, reporter=_said(reporter))
 
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        batch_size: int | None = None,
+        conditions: Mapping[str, np.ndarray] | None = None,
+        reporter: Reporter | None = None,
+    ) -> dict[str, np.ndarray]:
+        """New items, as the model draws them: the main field by its name, (n, *shape), in physical units. The data need
+        not be there.
+
+        Args:
+            n: how many.
+            seed: of the random numbers; the run's own by default. The same seed and batch size give the same items.
+            batch_size: drawn at a time; data.eval_batch_size of the run by default.
+            conditions: what the items are to be like, for a model that knows conditions: fields by name, each
+                (n, *shape), as stored.
+            reporter: progress.
+
+        Raises:
+            UserError: if the model does not sample, or not under these conditions.
+        """
+        given: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "conditions": conditions}
+        return self.predictor().sample_arrays(n, reporter=_said(reporter), **given)
+
     def predictor(self) -> Predictor:
         """The model with its transforms, on the recipe's device, for data in memory; the run's own need not be there.
 
@@ -196,10 +277,29 @@ class Run:
         loaded = self._loaded(assemble(_one_device(self.recipe), absent))
         return Predictor(loaded.parts, loaded.model, loaded.fabric)
 
-    @property
+    def frozen(self) -> FrozenRun:
+        """The model with its weights and transforms as a module, for the model of another run that uses it and leaves
+        it as it is; on the CPU, or without weights on the meta device where that is PyTorch's default one
+        (``torch.device("meta")``). The data that it was trained on need not be there.
+
+        Raises:
+            UserError: if there is no run, if its checkpoint is another one than the recipe named, or if the model
+                cannot be built.
+        """
+        self.verify()
+        contents = checkpoint.load(self.checkpoint, mapped=True)
+        refuse_other_inner(self.recipe, contents.get("runs", {}), str(self.checkpoint))
+        with torch.random.fork_rng(devices=[]):  # the other model's first weights do not depend on this one's
+            model, pipeline = assemble_alone(self.recipe, checkpoint.fields_of(contents))
+        weights, where = contents["weights"], str(self.checkpoint)
+        checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
+        checkpoint.load_weights(weights, checkpoint.TRANSFORMS, pipeline, where)
+        return FrozenRun(model, pipeline)
+
+    @cached_property
     def fields(self) -> DataSpec:
         """The fields of the data that it was trained on, as stored."""
-        return checkpoint.fields_of(self._contents)
+        return checkpoint.fields_of(checkpoint.load(self.checkpoint, mapped=True))
 
     def items(self) -> dict[str, Items]:
         """The run's own data by what they are for: ``train``, and ``val`` and ``test`` where there are such.
@@ -251,6 +351,7 @@ class Run:
 
     def _loaded(self, parts: Parts) -> Loaded:
         fabric = launch(parts)
+        refuse_other_inner(parts.recipe, self._contents.get("runs", {}), str(self.checkpoint))
         model = parts.build_model()
         weights, where = self._contents["weights"], str(self.checkpoint)
         checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
@@ -270,6 +371,9 @@ class Run:
                 at = next(i for i, (a, b) in enumerate(zip(there.features, trained.features, strict=False)) if a != b)
                 message = f"'{name}' has other features: {there.features[at]} where the run was trained on"
                 problems.append(Problem(f"{message} {trained.features[at]}", where, "give the same, in the same order"))
+            elif trained is not None and there.source != trained.source:
+                message = f"'{name}' was made by another run than what this one was trained on"
+                problems.append(Problem(message, where, "give what the same run has made"))
         if problems:
             raise UserError(*problems)
 
@@ -321,8 +425,9 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
         UserError: if there is no run; for each override of anything else. Weights that an override has made misfit are
             told of when they are loaded.
     """
-    directory, found = locate(path, (BEST, LAST))
-    return Run(directory, found, recipe_applied(directory, overrides))
+    found = Run(Path(path), overrides=overrides)
+    _ = found.recipe  # now rather than when it is used first: what is wrong with the arguments is told of at once
+    return found
 
 
 def _output(out: str | Path | None, endings: tuple[str, ...]) -> Path | None:

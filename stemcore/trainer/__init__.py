@@ -1,5 +1,6 @@
 """The training loop, on Lightning Fabric."""
 
-from stemcore.trainer.loop import Limits, Trainer
+from stemcore.trainer.loop import Trainer
+from stemcore.trainer.setup import Limits
 
 __all__ = ["Limits", "Trainer"]

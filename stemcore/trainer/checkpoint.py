@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,12 @@ def save(path: Path, contents: Mapping[str, Any]) -> None:
     write_atomically(path, lambda part: torch.save({"format": FORMAT, **contents}, part))
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, *, mapped: bool = False) -> dict[str, Any]:
     """Reads a checkpoint to the CPU. Nothing in it can run code.
+
+    Args:
+        path: the file.
+        mapped: whether tensors are read from the file when they are used, for whoever uses few of them, and soon.
 
     Raises:
         UserError: if it is missing, damaged or not a checkpoint of stemcore.
@@ -37,7 +43,7 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError("there is no such checkpoint", where=str(path), hint=hint)
     try:
-        contents = torch.load(path, weights_only=True, map_location="cpu")
+        contents = torch.load(path, weights_only=True, map_location="cpu", mmap=mapped)
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"it cannot be read as a checkpoint ({reason})", where=str(path), hint=hint) from error
@@ -81,6 +87,21 @@ def load_weights(weights: Mapping[str, Tensor], prefix: str, module: nn.Module, 
 def _fits(given: tuple[int, ...], mine: tuple[int, ...], resized: bool) -> bool:
     """Whether a tensor of one shape can be loaded into one of the other, perhaps with another number of rows."""
     return given == mine or (resized and len(given) == len(mine) and given[1:] == mine[1:])
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, computed again only where its size or time of change is another."""
+    stat = path.stat()
+    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, changed: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def fields_document(spec: DataSpec) -> dict[str, Any]:

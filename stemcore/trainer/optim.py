@@ -103,6 +103,13 @@ def build_groups(recipe: Recipe, model: nn.Module, total_steps: int) -> list[Gro
     return groups
 
 
+def rates(groups: Sequence[Group]) -> dict[str, float]:
+    """The learning rate, or that of each group, by its logged name."""
+    if len(groups) == 1:
+        return {"lr": groups[0].lr}
+    return {f"lr/{g.name}": g.lr for g in groups}
+
+
 def refuse_apart(named: Sequence[Collection[str] | None], strategy: Strategy, recipe: Recipe) -> None:
     """Several backward passes through one forward pass work on one device and under DDP.
 

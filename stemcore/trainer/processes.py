@@ -90,6 +90,11 @@ def from_outside() -> bool:
     return torch.distributed.is_torchelastic_launched() or "SLURM_PROCID" in os.environ
 
 
+def one_of_several() -> bool:
+    """Whether torchrun or SLURM has started other processes with this one."""
+    return from_outside() and int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Says which process is gone, where a call to all processes fails because of it.

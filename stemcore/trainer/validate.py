@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from stemcore.assemble import Parts
 from stemcore.assemble.monitors import logged
 from stemcore.assemble.parts import Term
 from stemcore.assemble.wiring import Tensors
+from stemcore.component.evaluation import evaluation as evaluation
 from stemcore.component.model import Model
 from stemcore.data.source import Source
 from stemcore.data.tensors import Batch
@@ -24,20 +23,6 @@ from stemcore.trainer.interrupt import heeding
 from stemcore.trainer.meters import Meter
 from stemcore.trainer.passes import Passes
 from stemcore.trainer.together import Together
-
-
-@contextmanager
-def evaluation(model: torch.nn.Module, seed: int) -> Iterator[None]:
-    """Evaluation mode, no gradients, and random numbers of its own: the training's are as before afterwards."""
-    training = model.training
-    model.eval()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        model.train(training)
 
 
 def stored_batches(parts: Parts, source: Source, fabric: Fabric, limit: int | None = None) -> Iterator[Batch]:

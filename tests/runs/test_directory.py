@@ -33,7 +33,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(
     recipe = load_recipe(small())
     made = []
     for _ in range(3):
-        folder = default_output(recipe)
+        folder = default_output(recipe.name)
         folder.mkdir(parents=True)
         made.append(folder)
     assert len(set(made)) == 3

@@ -6,10 +6,9 @@ import glob
 import os
 import stat
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
-from stemcore import UserError
+from stemcore import UserError, missing_file
 
 
 def files_named(paths: Path | Sequence[Path]) -> list[Path]:
@@ -38,7 +37,7 @@ def _matches(path: Path) -> list[Path]:
         return [path]
     matches = sorted(glob.glob(str(path), recursive=True))
     if not matches:
-        raise UserError("no file matches", where=str(path), hint=_beside(path))
+        raise missing_file(path, "no file matches")
     return [Path(match) for match in matches]
 
 
@@ -48,23 +47,10 @@ def check_file(path: Path) -> None:
         mode = path.stat().st_mode
         allowed = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError("there is no such file", where=str(path), hint=_beside(path)) from None
+        raise missing_file(path) from None
     except PermissionError:
         allowed, mode = False, 0
     if not allowed:
         raise UserError("may not be read: permission denied", where=str(path), hint="ask its owner for read access")
     if stat.S_ISDIR(mode):
         raise UserError("is a directory", where=str(path), hint=f"name a file in it, or a glob such as {path / '*.h5'}")
-
-
-def _beside(path: Path) -> str:
-    """What is in the folder of a missing file: the closest name, else the files of its kind."""
-    folder = path.parent
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    except OSError:
-        return f"the folder {folder} cannot be listed" if os.path.isdir(folder) else f"there is no folder {folder}"
-    if near := get_close_matches(path.name, names, n=1):
-        return f"did you mean {near[0]}?"
-    alike = [name for name in names if Path(name).suffix == path.suffix][:8]
-    return f"the folder has {', '.join(alike)}" if alike else f"the folder has no {path.suffix or 'such'} file"

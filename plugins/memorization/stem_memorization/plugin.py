@@ -14,10 +14,10 @@ def stem_callbacks() -> dict[str, str]:
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {}
+    return {"memorization": "stem_memorization.memorization_command:memorization"}
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {"command/memorization": "stem_memorization.examples:memorization"}

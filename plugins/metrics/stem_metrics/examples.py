@@ -56,22 +56,33 @@ def expected_error(folder: Path) -> list[MetricExample]:
     ]
 
 
-def psnr(folder: Path) -> MetricExample:
-    """A pattern without contrast among others."""
+def psnr(folder: Path) -> list[MetricExample]:
+    """A pattern without contrast among others, which has no range of its own."""
 
     def ratio(p: np.ndarray, t: np.ndarray) -> float:
         return min(100.0, 10 * np.log10(np.ptp(t) ** 2 / np.mean((p - t) ** 2))) if np.ptp(t) else np.nan
 
-    return _images(over_items(ratio, partial=True), blank=3.0)
+    def given(**fields: np.ndarray) -> dict[str, float]:
+        errors = over_items(lambda p, t: np.mean((p - t) ** 2))(**fields)
+        ratios = over_items(lambda p, t: 10 * np.log10(12.0**2 / np.mean((p - t) ** 2)))(**fields)
+        return {**ratios, "pooled": 10 * np.log10(12.0**2 / errors[""])}
+
+    own = _images(over_items(ratio, partial=True), "own range", blank=3.0)
+    return [own, _images(given, "given range", blank=3.0, data_range=12.0)]
 
 
-def ssim(folder: Path) -> MetricExample:
-    """A pattern without contrast among others."""
+def ssim(folder: Path) -> list[MetricExample]:
+    """A pattern without contrast among others, which has no range of its own."""
 
-    def of_items(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-        return _summary([similarity(p[0], t[0], m[0]) for p, t, m in zip(prediction, target, mask, strict=True)], True)
+    def of_items(extent: float | None) -> Callable[..., dict[str, float]]:
+        def reference(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+            triples = zip(prediction[:, 0], target[:, 0], mask[:, 0], strict=True)
+            return _summary([similarity(*triple, extent) for triple in triples], extent is None)
 
-    return _images(of_items, blank=3.0)
+        return reference
+
+    own = _images(of_items(None), "own range", blank=3.0)
+    return [own, _images(of_items(12.0), "given range", blank=3.0, data_range=12.0)]
 
 
 def poisson_deviance(folder: Path) -> MetricExample:
@@ -121,9 +132,9 @@ def over_items(score: Score, partial: bool = False) -> Callable[..., dict[str, f
     return reference
 
 
-def similarity(x: np.ndarray, y: np.ndarray, valid: np.ndarray) -> float:
+def similarity(x: np.ndarray, y: np.ndarray, valid: np.ndarray, extent: float | None = None) -> float:
     """SSIM of an image (h, w) under a Gaussian window of 11 x 11 pixels that leaves out what is not valid."""
-    extent = np.ptp(y[valid])
+    extent = np.ptp(y[valid]) if extent is None else extent
     if not extent:
         return np.nan
     axis = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))

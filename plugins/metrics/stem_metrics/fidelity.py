@@ -1,8 +1,9 @@
-"""Image fidelity relative to each pattern's own range: PSNR and SSIM."""
+"""Image fidelity relative to each pattern's own range, or to one that is given: PSNR and SSIM."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -11,46 +12,88 @@ from torch import Tensor
 from stem_metrics.pattern import PatternMetric, Pixels
 from stemcore import UserError
 
+Range = Annotated[float, Field(gt=0)] | Literal["target"]
 
-class PeakSignalToNoise(PatternMetric):
-    """Peak signal-to-noise ratio in dB, ``10 log10(range**2 / mse)``, with the range (maximum less minimum) of the
-    target pattern itself. Patterns whose target is constant are left out.
+
+class RangedMetric(PatternMetric):
+    """A score relative to a range of values.
 
     Args:
+        data_range: the range, or ``target``: maximum less minimum of the target pattern itself.
+    """
+
+    direction = "max"
+
+    def __init__(self, *, data_range: Range = "target") -> None:
+        super().__init__()
+        self.data_range = data_range
+        self.partial = data_range == "target"  # type: ignore[misc]  # no pattern lacks a range that is given
+
+    def reach(self, batch: Pixels) -> Tensor:
+        """The range of each pattern (n,), 0 where its target is constant and no range is given."""
+        if self.data_range == "target":
+            return batch.target_range()
+        return batch.target.new_full((len(batch.target),), self.data_range)
+
+
+class PeakSignalToNoise(RangedMetric):
+    """Peak signal-to-noise ratio in dB, ``10 log10(range**2 / mse)``, mean over patterns. With a range of their own,
+    patterns whose target is constant are left out; with a given one, ``pooled`` is the ratio to the mean squared error
+    over all patterns, which those that are hard decide.
+
+    Args:
+        data_range: the range of values in physical units, such as 2 for images in [-1, 1], or ``target``: maximum less
+            minimum of the target pattern itself.
         cap: the most that one pattern can score, in dB, so that a perfect one does not make the mean infinite.
     """
 
-    direction = "max"
-    partial = True
+    error: Tensor
+    seen: Tensor
 
-    def __init__(self, *, cap: Annotated[float, Field(gt=0)] = 100.0) -> None:
-        super().__init__()
+    def __init__(self, *, data_range: Range = "target", cap: Annotated[float, Field(gt=0)] = 100.0) -> None:
+        super().__init__(data_range=data_range)
         self.cap = cap
+        if data_range != "target":
+            self.add_sums("error", "seen")
+
+    def reports(self) -> Mapping[str, Literal["min", "max"] | None]:
+        """The mean and the standard deviation ``std`` over patterns, and ``pooled`` with a given range."""
+        return {**super().reports(), **({} if self.data_range == "target" else {"pooled": "max"})}
 
     def scores(self, batch: Pixels) -> tuple[Tensor, Tensor]:
-        """The ratio of each pattern (n,), defined where its target is not constant."""
-        reach = batch.target_range()
+        """The ratio of each pattern (n,), defined where its target is not constant or the range is given."""
+        reach = self.reach(batch)
         error = batch.mean((batch.prediction - batch.target).square())
         ratio = 20 * reach.where(reach > 0, 1).log10() - 10 * error.log10()
+        if self.data_range != "target":
+            valid = batch.valid.any(1)
+            self.error += error[valid].sum().to(self.error.dtype)
+            self.seen += valid.sum()
         return ratio.clamp(max=self.cap), reach > 0
 
+    def compute(self) -> dict[str, Tensor]:
+        """The values that ``reports`` declares."""
+        found = super().compute()
+        if self.data_range == "target":
+            return found
+        pooled = 10 * (self.data_range**2 / (self.error / self.seen)).log10()
+        return {**found, "pooled": pooled.clamp(max=self.cap)}
 
-class StructuralSimilarity(PatternMetric):
-    """Structural similarity (Wang et al. 2004, K1 = 0.01, K2 = 0.03), mean over pixels and channels, with the range
-    of the target pattern itself. Local statistics are taken under a Gaussian window of radius 3.5 sigma (11 x 11
-    pixels at the usual 1.5), patterns being reflected at their edges. With a mask, the windows' weights are shared
-    among the valid pixels, and the mean is over windows centred on valid ones. Patterns whose target is constant
-    are left out.
+
+class StructuralSimilarity(RangedMetric):
+    """Structural similarity (Wang et al. 2004, K1 = 0.01, K2 = 0.03), mean over pixels and channels. Local statistics
+    are taken under a Gaussian window of radius 3.5 sigma (11 x 11 pixels at the usual 1.5), patterns being reflected at
+    their edges. With a mask, the windows' weights are shared among the valid pixels, and the mean is over windows
+    centred on valid ones. With a range of their own, patterns whose target is constant are left out.
 
     Args:
+        data_range: the range of values in physical units, such as 2 for images in [-1, 1], or ``target``: maximum less
+            minimum of the target pattern itself.
         sigma: standard deviation of the window in pixels.
     """
 
-    direction = "max"
-    partial = True
-
-    def __init__(self, *, sigma: Annotated[float, Field(gt=0)] = 1.5) -> None:
-        super().__init__()
+    def __init__(self, *, data_range: Range = "target", sigma: Annotated[float, Field(gt=0)] = 1.5) -> None:
+        super().__init__(data_range=data_range)
         self.sigma = sigma
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
@@ -65,8 +108,8 @@ class StructuralSimilarity(PatternMetric):
         super().update(prediction, target, mask)
 
     def scores(self, batch: Pixels) -> tuple[Tensor, Tensor]:
-        """The similarity of each pattern (n,), defined where its target is not constant."""
-        reach = batch.target_range()
+        """The similarity of each pattern (n,), defined where its target is not constant or the range is given."""
+        reach = self.reach(batch)
         scale = reach.where(reach > 0, 1)[:, None]
         found, true = (self._images(x / scale) for x in (batch.prediction, batch.target))
         share = self._blur(self._images(batch.valid.to(true.dtype)))

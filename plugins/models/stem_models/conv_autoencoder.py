@@ -93,6 +93,10 @@ class ConvAutoencoder(Model):
         code: Tensor = self.encoder(fields["input"])
         return code[:, : self.latent_dim]
 
+    def decode(self, latent: Tensor) -> dict[str, Tensor]:
+        """Latents (n, latent_dim) to ``prediction`` (n, c, h, w)."""
+        return {"prediction": self.decoder(latent)}
+
 
 def stage_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
     """Height and width before the first stage and after each one, halved and rounded up."""

@@ -79,12 +79,16 @@ class ResnetAutoencoder(Model):
     def forward(self, input: Tensor) -> dict[str, Tensor]:
         """Patterns (n, c, h, w) to ``prediction`` (n, c, h, w) and ``latent`` (n, latent_dim)."""
         latent: Tensor = self.encoder(input)
-        prediction: Tensor = self.decoder(latent)
-        if (self.height, self.width) != (FULL, FULL):
-            prediction = F.interpolate(prediction, (self.height, self.width), mode="bilinear", align_corners=False)
-        return {"prediction": prediction, "latent": latent}
+        return {**self.decode(latent), "latent": latent}
 
     def encode(self, **fields: Tensor) -> Tensor:
         """Latents (n, latent_dim), by the encoder alone."""
         latent: Tensor = self.encoder(fields["input"])
         return latent
+
+    def decode(self, latent: Tensor) -> dict[str, Tensor]:
+        """Latents (n, latent_dim) to ``prediction`` (n, c, h, w)."""
+        prediction: Tensor = self.decoder(latent)
+        if (self.height, self.width) != (FULL, FULL):
+            prediction = F.interpolate(prediction, (self.height, self.width), mode="bilinear", align_corners=False)
+        return {"prediction": prediction}

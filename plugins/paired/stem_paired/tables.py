@@ -7,7 +7,6 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from stem_paired.delimited import read_grid
 from stem_paired.frames import grid_of, read_parquet
 from stem_paired.grid import Roles
 from stem_paired.libraries import imported
-from stemcore import UserError, write_atomically
+from stemcore import UserError, missing_file, write_atomically
 
 READ = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".h5ad")
 WRITTEN = (".csv", ".tsv", ".parquet")
@@ -131,7 +130,7 @@ def check_file(path: Path, endings: Sequence[str]) -> None:
     if path.is_dir():
         raise UserError("is a directory", where=str(path), hint="name a file in it")
     if not path.exists():
-        raise UserError("there is no such file", where=str(path), hint=_beside(path))
+        raise missing_file(path)
     if not path.name.lower().endswith(tuple(endings)):
         raise UserError("is none of the known formats", where=str(path), hint=f"they end in {_or(endings)}")
     if not os.access(path, os.R_OK):
@@ -142,12 +141,3 @@ def check_file(path: Path, endings: Sequence[str]) -> None:
 
 def _or(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-
-
-def _beside(path: Path) -> str:
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    except OSError:
-        return f"there is no folder {path.parent}"
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"the folder has {', '.join(names[:8]) or 'no files'}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 from stem_spectral.cube_file import CubeFile
@@ -13,7 +12,7 @@ from stem_spectral.cubes_geotiff import GeoTiffCube
 from stem_spectral.cubes_hdf5 import Hdf5Cubes
 from stem_spectral.cubes_mapped import RAW, EnviCube, NumpyCube
 from stem_spectral.cubes_matlab import matlab
-from stemcore import UserError
+from stemcore import UserError, missing_file
 
 FORMATS: dict[str, Callable[[Path], CubeFile]] = {
     **dict.fromkeys((".h5", ".hdf5", ".he5", ".nc"), Hdf5Cubes),
@@ -60,17 +59,8 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise UserError("is a directory", where=str(path), hint="name a file in it")
     if not path.exists():
-        raise UserError("there is no such file", where=str(path), hint=_beside(path))
+        raise missing_file(path)
     if not os.access(path, os.R_OK):
         raise UserError("may not be read: permission denied", where=str(path))
     if path.stat().st_size == 0:
         raise UserError("is empty", where=str(path))
-
-
-def _beside(path: Path) -> str:
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    except OSError:
-        return f"there is no folder {path.parent}"
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"the folder has {', '.join(names[:8]) or 'no files'}"

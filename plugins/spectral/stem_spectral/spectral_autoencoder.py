@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from stem_spectral.patches import cube_extent
-from stemcore import DataSpec, FieldSpec, Model
+from stemcore import DataSpec, FieldSpec, Model, UserError
 
 Count = Annotated[int, Field(ge=1)]
 Activation = Literal["linear", "silu", "gelu", "relu"]
@@ -77,6 +77,13 @@ class SpectralAutoencoder(Model):
         """Latents by the encoder alone."""
         cube, mask = fields["input"], fields.get("mask")
         return self._pooled(self.encoder(cube if mask is None else torch.where(mask, cube, 0.0)))
+
+    def decode(self, latent: Tensor) -> dict[str, Tensor]:
+        """Latents (n, latent_dim, height, width) to ``prediction``. Raises ``UserError`` where they are means over the
+        pixels, which do not tell one pixel from another."""
+        if self.pooling != "pixels":
+            raise UserError("latents that are means over the pixels cannot be decoded", hint="set pooling: pixels")
+        return {"prediction": self.decoder(latent)}
 
     def _pooled(self, codes: Tensor) -> Tensor:
         return codes if self.pooling == "pixels" else codes.mean(dim=(2, 3))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from stemcore.assemble.parts import Term
 from stemcore.component.callback import Callback, State
 from stemcore.component.logger import Logger
-from stemcore.files import write_atomically
 
 log = logging.getLogger("stemcore")
 Collect = Callable[[Term], dict[str, Any]]
@@ -20,7 +18,7 @@ class Record(Callback):
     """Logs an epoch's scalars at its end, and draws figures when they are due and after the last epoch.
 
     Args:
-        loggers: where scalars and figures go.
+        loggers: where scalars go.
         figures: what to draw.
         collect: gathers what a figure names.
         draws: whether this process draws; one that does not takes part in gathering only.
@@ -57,10 +55,6 @@ class Record(Callback):
             if self._drawn.get(term.name) != state.epoch:
                 self._draw(term, state)
 
-    def _path(self, term: Term, state: State) -> Path:
-        suffix = "" if term.component.source == "history" else f"_epoch{state.epoch:03d}"
-        return state.directory / "figures" / f"{term.name}{suffix}.png"
-
     def _draw(self, term: Term, state: State) -> None:
         """A figure that fails costs a warning, not the run."""
         try:
@@ -69,11 +63,7 @@ class Record(Callback):
             if not self.draws:
                 return
             drawing = term.component.draw(**given)
-            path = self._path(term, state)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda part: drawing.savefig(part, format="png", dpi=150, bbox_inches="tight"))
-            for logger in self.loggers:
-                logger.figure(term.name, drawing, step=state.step)
+            state.show(term.name, drawing, numbered=term.component.source != "history")
         except Exception as error:
             log.warning("figure '%s' could not be drawn: %s: %s", term.name, type(error).__name__, error)
             log.debug("", exc_info=True)

@@ -1,0 +1,59 @@
+"""What other images have that a run is applied to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stem_images.items import USUAL, Roles, items_of, present
+from stem_images.label_classes import classes_of
+from stem_images.manifest import Listing, listing_of
+from stemcore import UserError
+
+ACCOMPANYING = ("label", "mask", "condition", "latents", "vector", "id_column", "split_column", "group_column")
+"""Parameters that name what other data may lack."""
+
+
+def of_others(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of other images: that of the recipe, without what these do not have.
+
+    Args:
+        path: of the others.
+        arguments: the recipe's configuration of the training data.
+    """
+    listing = listing_of(path)
+    found = {**arguments, "path": path}
+    for role in ACCOMPANYING:
+        if role in found and not _has(listing, found[role], found.get("root")):
+            found[role] = None
+    if listing.lacking(found.get("image", USUAL.image)) and not listing.lacking(USUAL.image):
+        found["image"] = USUAL.image
+    if found.get("classes") is None and found.get("label", USUAL.label) is not None:
+        known = _classes(arguments)
+        found |= {"classes": list(known)} if known else {"label": None}
+    if not found.get("mask_classes"):
+        found["mask"] = None
+    return found
+
+
+def _has(listing: Listing, sources: str | list[str] | None, root: Path | None) -> bool:
+    """Whether there are the columns, and where these make a path, the first file."""
+    several = [sources] if isinstance(sources, str) else sources or []
+    for source in several:
+        if listing.lacking(source):
+            return False
+        if "{" in source and not ((root or listing.root) / listing.rows[0].text(source)).exists():
+            return False
+    return bool(several)
+
+
+def _classes(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes of the recipe's own labels; none where its data are not there any more."""
+    try:
+        listing = listing_of(Path(arguments["path"]).expanduser())
+        usual = Roles(id=None, mask=None, condition=(), split=None)
+        named = Roles(**{**vars(usual), **{k: arguments[k] for k in ("image", "label") if k in arguments}})
+        return classes_of(items_of(listing, present(listing, named), None))
+    except UserError:
+        return ()
