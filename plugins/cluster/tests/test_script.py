@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from stem_cluster.resources import SCHEDULERS, Resources
 from stem_cluster.script import Plan
+
+from stemcore.cli.main import execute
 
 # A training that says what it was given, and trains until it is told to stop, or not at all.
 STEM = """
@@ -221,3 +224,20 @@ def test_several_machines_without_srun_meet_by_torchrun(tmp_path, command, sched
     )
     assert site.calls() == [each, each]
     assert sorted(" ".join(site.asked()).split()) == ["n1", "n2"]
+
+
+@pytest.mark.slow
+def test_several_machines_really_meet_by_torchrun(folder, command, monkeypatch):
+    """LSF's blaunch is a stand-in; what it starts on two names of this machine is not."""
+    (folder / "hosts").write_text("127.0.0.1\nlocalhost\n")
+    monkeypatch.setenv("LSB_DJOB_HOSTFILE", str(folder / "hosts"))
+    monkeypatch.setenv("LSB_JOBID", "7")
+    command("blaunch", 'hosts=$2; shift 2; for host in $hosts; do "$@" & done; wait -n; wait')
+    command("bsub", 'cat >taken.sh; echo "Job <7> is submitted to queue <normal>."')
+    assert (
+        execute(["submit", "small.yaml", "--scheduler", "lsf", "--nodes", "2", "--tasks", "1", "--output", "run"]) == 0
+    )
+    subprocess.run(["bash", "taken.sh"], check=True, timeout=300)
+    last = torch.load(folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert len(last["training"]["random"]) == 2, "one state of each process"
+    assert (folder / "run" / "job" / "history.txt").read_text().endswith(" end 0\n")

@@ -76,6 +76,21 @@ def test_an_array(bsub, capsys):
     assert capsys.readouterr().out.splitlines()[1].endswith("model.latent_dim=2 seed=1")
 
 
+def test_the_stages_of_a_ladder_are_one_job(bsub, capsys):
+    stages = "stages:\n  first: {extends: ./small.yaml}\n  second: {extends: ./small.yaml, trainer: {devices: 3}}\n"
+    Path("ladder.yaml").write_text(f"stem: 1\nname: climb\n{stages}")
+    ladder = ["submit", "ladder.yaml", "--scheduler", "lsf"]
+    assert execute([*ladder, "--output", "runs/a"]) == 0
+    assert "#BSUB -n 3\n" in Path("taken.sh").read_text()
+    assert execute([*ladder, "--output", "runs/b", "--gpus", "2"]) == 0
+    assert "#BSUB -n 2\n" in Path("taken.sh").read_text()
+    assert Path("runs/b/job/recipe.yaml").read_text().count("devices: 2\n") == 2
+    assert execute(["validate", "runs/b/job/recipe.yaml"]) == 0
+    capsys.readouterr()
+    assert execute([*ladder, "stages.first.model.latent_dims=3"]) == 2
+    assert "stages.first: model: unknown key 'latent_dims'" in capsys.readouterr().err
+
+
 def test_a_dry_run_writes_nothing(capsys):
     before = sorted(Path().iterdir())
     assert execute([*SUBMIT, "--dry-run"]) == 0
