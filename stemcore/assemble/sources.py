@@ -103,6 +103,9 @@ def compare(train: Dataset, other: Dataset, where: str) -> list[Problem]:
             new = sorted({*there.features} - {*spec.features}) or ["the order"]
             what = f"other features than the training data, such as {new[0]}"
             problems.append(Problem(f"'{name}' has {what}", where, "give it the same features in the same order"))
+        elif there is not None and there.source != spec.source:
+            message = f"'{name}' was made by another run than that of the training data"
+            problems.append(Problem(message, where, "give what the same run has made"))
     for name in main_fields(train.fields):
         if name not in other.fields:
             problems.append(Problem(f"there is no field '{name}', only {', '.join(other.fields)}", where))

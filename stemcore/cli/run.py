@@ -13,7 +13,7 @@ from stemcore.component.command import reporter
 from stemcore.progress import duration
 
 if TYPE_CHECKING:
-    from stemcore import Folds, Run
+    from stemcore import Folds, Ladder, Run
 
 _recipe = click.argument("recipe", shell_complete=completion.recipes)
 _overrides = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.overrides)
@@ -53,6 +53,9 @@ def run(
     RECIPE is a YAML file or the name of a shipped recipe ('stem recipes'). KEY=VALUE changes one of its values, such
     as model.latent_dim=64. The run directory, its scores and its figures are printed at the end. With data.folds=5 five
     runs are trained, each validated on another fifth of the data; the means of their scores are printed.
+
+    Where the recipe has stages, they are run one after the other, each in a folder of its own; what is done and what is
+    to do is shown first. Stages that have finished in --output or --resume are kept.
     """
     with stdout_kept_clean():
         from stemcore import run as train
@@ -81,19 +84,29 @@ def validate(recipe: str, overrides: tuple[str, ...], resolved: bool) -> None:
     that names and shapes are checked too.
     """
     with stdout_kept_clean():
-        from stemcore import load_recipe
         from stemcore.assemble import check
+        from stemcore.recipe import Recipe
+        from stemcore.recipe.load import load
+        from stemcore.runs.ladder_check import check_ladder
+        from stemcore.runs.resume import holds_stages
 
-        checked = load_recipe(recipe, overrides)
-        facts = check(checked)
+        checked = load(recipe, overrides)
+        if isinstance(checked, Recipe):
+            facts = check(checked)
+        else:
+            folder = Path(recipe).parent
+            facts = check_ladder(checked, folder if holds_stages(folder) else None)
     if resolved:
         show(checked.to_yaml().rstrip("\n"))
         return
     show("\n".join([f"{recipe} is valid", *(f"  {fact}" for fact in facts)]))
 
 
-def _show_run(trained: Run | Folds) -> None:
+def _show_run(trained: Run | Folds | Ladder) -> None:
     summary = trained.summary
+    if "stages" in summary:
+        _show_stages(trained.directory, summary)
+        return
     if "folds" in summary:
         _show_folds(trained.directory, summary)
         return
@@ -126,6 +139,25 @@ def _show_folds(directory: Path, summary: dict[str, Any]) -> None:
     ]
     show_table(("metric", "final", "std", "best", "std"), rows)
     show(str(directory / "folds.csv"))
+
+
+def _show_stages(directory: Path, summary: dict[str, Any]) -> None:
+    show(str(directory))
+    show(f"{len(summary['stages'])} stages in {duration(summary['wall_seconds'])}")
+    rows = [
+        (name, str(directory / record.get("left", name)), duration(record["seconds"]), _score(record))
+        for name, record in summary["stages"].items()
+    ]
+    show_table(("stage", "left", "time", "score"), rows)
+
+
+def _score(record: dict[str, Any]) -> str:
+    """The metric that a run was watched by."""
+    name = record.get("monitor")
+    final, best = (record.get("final") or {}).get(name), (record.get("best") or {}).get(name)
+    if final is None:
+        return ""
+    return f"{name} {number(final)}" + (f", best {number(best['value'])}" if best is not None else "")
 
 
 def _best(best: dict[str, Any] | None) -> tuple[str, str]:

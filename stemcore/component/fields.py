@@ -26,6 +26,7 @@ class FieldSpec:
         implicit_channel: the leading axis of one was added on reading, and files written leave it out.
         features: names of the values along the last axis, where they have any: the columns of a table.
         classes: names of the values of a label: 0 is the first, and so on; a negative value is none of them.
+        source: of values that another run has made, such as latents: the SHA-256 of that run's checkpoint.
     """
 
     name: str
@@ -40,6 +41,7 @@ class FieldSpec:
     implicit_channel: bool = False
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    source: str | None = None
 
     @property
     def size(self) -> int:

@@ -9,13 +9,14 @@ from typing import Any
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import catalogue
+from stemcore.plugins.shipped import shipped_path
 from stemcore.plugins.signature import CORE_KEYS
 from stemcore.recipe.elements import element
-from stemcore.recipe.files import SUFFIXES, read_file, shipped_path
+from stemcore.recipe.files import SUFFIXES, read_file
 from stemcore.recipe.node import Node, Place, from_plain
 from stemcore.recipe.options import with_options
 from stemcore.recipe.requires import KEY, merged, unmet
-from stemcore.recipe.slots import KEYED, SECTIONS, is_groups, kind_at
+from stemcore.recipe.slots import EXTENDS, KEYED, SECTIONS, STAGES, VERB, is_groups, kind_at
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,15 @@ def _read(origin: Origin, stack: tuple[Path, ...], problems: list[Problem]) -> N
 
 def _extended(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[Problem]) -> Node:
     own = dict(root.value)
-    extends = own.pop("extends", None)
+    extends = own.pop(EXTENDS, None)
     below = Node({}, root.where)
     fatal: list[Problem] = []
     try:
         own = with_options(Node(own, root.where), folder, problems).value
     except UserError as error:
         fatal += error.problems
+    if STAGES in own:
+        own[STAGES] = _stages(own[STAGES], folder, stack, problems, fatal)
     for parent in _parents(extends, problems):
         try:
             origin = locate(parent.value, folder, parent.where)
@@ -91,6 +94,24 @@ def _extended(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[
         unmet(own.get(KEY), needs)  # a recipe that is not there may be in a distribution that is not
         raise UserError(*needs, *problems, *fatal)
     return merge(below, Node(own, root.where), problems)
+
+
+def _stages(root: Node, folder: Path, stack: tuple[Path, ...], problems: list[Problem], fatal: list[Problem]) -> Node:
+    """The stages of a ladder, each with what it extends merged under it. It keeps the name of that, and not the name
+    and the seed in it: those are the ladder's to give."""
+    stages = dict(root.value) if isinstance(root.value, dict) else {}
+    for name, stage in stages.items():
+        if not isinstance(stage.value, dict) or VERB in stage.value:
+            continue
+        try:
+            tree = _extended(stage, folder, stack, problems)
+        except UserError as error:
+            fatal += error.problems
+            continue
+        kept = {key: child for key, child in tree.value.items() if key in stage.value or key not in ("name", "seed")}
+        below = {EXTENDS: stage.value[EXTENDS]} if EXTENDS in stage.value else {}
+        stages[name] = Node({**kept, **below}, stage.where)
+    return Node(stages, root.where) if isinstance(root.value, dict) else root
 
 
 def _parents(extends: Node | None, problems: list[Problem]) -> list[Node]:
@@ -138,8 +159,23 @@ def merge(base: Node, over: Node, problems: list[Problem], place: Place = (), *,
     elif typed:
         kept = _without_old_type(base, over, place)
     for key, child in over.value.items():
-        kept[key] = merge(kept[key], child, problems, (*place, key), typed=typed) if key in kept else child
+        # Below its name, a stage is a recipe with places of its own.
+        inside = () if place == (STAGES,) else (*place, key)
+        if key in kept and not (place == (STAGES,) and _another(kept[key], child)):
+            kept[key] = merge(kept[key], child, problems, inside, typed=typed)
+        else:
+            kept[key] = child
     return Node(kept, over.where if not base.value else base.where, replaces=base.replaces)
+
+
+def _another(base: Node, over: Node) -> bool:
+    """Whether a stage does something else than that of the same name below it."""
+    if not isinstance(base.value, dict) or not isinstance(over.value, dict):
+        return False
+    old, new = base.value.get(VERB), over.value.get(VERB)
+    if new is None:  # what is laid over a verb changes its arguments and options, unless it is a recipe
+        return old is not None and any(key in over.value for key in (EXTENDS, *SECTIONS))
+    return old is None or old.value != new.value
 
 
 def _spelt_out(node: Node) -> Node:

@@ -1,4 +1,4 @@
-"""Reading a recipe: defaults of plugins, the file and those it extends, overrides, checks."""
+"""Reading a recipe or a ladder of them: defaults of plugins, the file and those it extends, overrides, checks."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from stemcore.errors import Problem, UserError
-from stemcore.plugins import catalogue
 from stemcore.plugins.deprecation import announce
+from stemcore.recipe.defaults import with_defaults
 from stemcore.recipe.document import Recipe
 from stemcore.recipe.extends import read_tree
-from stemcore.recipe.node import Node, from_plain
-from stemcore.recipe.options import with_options
 from stemcore.recipe.overrides import read_overrides
 from stemcore.recipe.requires import KEY, unmet
 from stemcore.recipe.resolve import resolve
+from stemcore.recipe.slots import STAGES
+from stemcore.recipe.stages import LadderRecipe
+from stemcore.recipe.stages_reading import read_stages
+
+Source = str | Path | Mapping[str, Any]
 
 
 def load_recipe(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
@@ -53,13 +56,16 @@ def changed_recipe(recipe: Recipe, source: str | Path | Mapping[str, Any], overr
     return changed
 
 
-def read_recipe(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+def read_recipe(source: Source, overrides: Sequence[str] = ()) -> Recipe:
     """:func:`load_recipe` without its warnings, for a recipe that was warned of when it was first used."""
     problems: list[Problem] = []
     changes = read_overrides(overrides, problems)
     try:
         tree, name = read_tree(source, problems)
-        tree = changes.laid_over(_with_defaults(tree, problems), problems)
+        if STAGES in tree.value:
+            hint = "'stem run' and 'stem validate' take it; give one of its stages as a recipe of its own"
+            raise UserError("these are several stages, not one recipe", where=tree.value[STAGES].where, hint=hint)
+        tree = changes.laid_over(with_defaults(tree, problems), problems)
     except UserError as error:
         raise UserError(*dict.fromkeys([*problems, *error.problems])) from error
     needs: list[Problem] = []
@@ -67,10 +73,37 @@ def read_recipe(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     return resolve(tree, name, [*needs, *problems], lacking)
 
 
-def _with_defaults(tree: Node, problems: list[Problem]) -> Node:
-    """The tree, with the top-level keys that it leaves out as plugins suggest them."""
-    defaults = {
-        key: from_plain(value, f"default of plugin '{catalogue().default_of[key]}'", problems, (key,))
-        for key, value in catalogue().defaults.items()
-    }
-    return Node({**with_options(Node(defaults, ""), Path.cwd(), problems).value, **tree.value}, tree.where)
+def load(source: Source, overrides: Sequence[str] = ()) -> Recipe | LadderRecipe:
+    """Reads and checks a recipe, as :func:`load_recipe` does, or a ladder of several.
+
+    Args:
+        source: the path of a YAML file, the name of a shipped recipe, or its contents as a mapping.
+        overrides: ``KEY=VALUE``; in a ladder, ``stages.STAGE.KEY=VALUE``.
+
+    Raises:
+        UserError: with every problem there is, of all stages.
+    """
+    if not is_ladder(source):
+        return load_recipe(source, overrides)
+    ladder = read_ladder(source, overrides)
+    announce(ladder.deprecations)
+    return ladder
+
+
+def read_ladder(source: Source, overrides: Sequence[str] = ()) -> LadderRecipe:
+    """A ladder, without warnings of what is deprecated in it.
+
+    Raises:
+        UserError: with every problem of all its stages.
+    """
+    problems: list[Problem] = []
+    tree, name = read_tree(source, problems)
+    return read_stages(tree, name, overrides, problems)
+
+
+def is_ladder(source: Source) -> bool:
+    """Whether a recipe has stages, itself or by what it extends; what cannot be read has none."""
+    try:
+        return STAGES in read_tree(source, [])[0].value
+    except UserError:
+        return False

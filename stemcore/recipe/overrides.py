@@ -34,17 +34,18 @@ class Overrides:
         return merge(merge(tree, self.options, problems), self.changes, problems)
 
 
-def read_overrides(overrides: Sequence[str], problems: list[Problem]) -> Overrides:
+def read_overrides(overrides: Sequence[str], problems: list[Problem], *, below: str = "") -> Overrides:
     """All overrides, later ones over earlier ones; malformed ones are reported and left out.
 
     Args:
         overrides: ``a.b.c=VALUE``, the value in YAML; a number in the key is a place in a list, counted from 0, and the
             type of a component is its place in one.
         problems: takes in what is wrong.
+        below: what stood before each key, with its dot, where they are those of a part of the document.
     """
     chosen: dict[str, Node] = {}
     changes: list[tuple[list[str], Node]] = []
-    for keys, node in _parsed(overrides, problems):
+    for keys, node in _parsed(overrides, problems, below):
         whole = len(keys) == 1 and keys[0] in SECTIONS
         if whole and isinstance(node.value, str) and names_option(keys[0], node.value):
             chosen[keys[0]] = node
@@ -59,14 +60,14 @@ def read_overrides(overrides: Sequence[str], problems: list[Problem]) -> Overrid
     return Overrides(_read(chosen, problems), tree)
 
 
-def _parsed(overrides: Sequence[str], problems: list[Problem]) -> list[tuple[list[str], Node]]:
+def _parsed(overrides: Sequence[str], problems: list[Problem], below: str) -> list[tuple[list[str], Node]]:
     """The parts of each key, and what stands behind the equals sign."""
     if isinstance(overrides, str):  # a sequence of letters
         problems.append(Problem("overrides should be a list of texts", _WHERE, f"write [{overrides!r}]"))
         return []
     found = []
     for text in overrides:
-        where = f"{text} on {_WHERE}"
+        where = f"{below}{text} on {_WHERE}"
         key, equals, value = text.partition("=")
         keys = [part.strip() for part in key.split(".")]
         try:
@@ -75,7 +76,8 @@ def _parsed(overrides: Sequence[str], problems: list[Problem]) -> list[tuple[lis
             if not all(keys):
                 raise UserError("an override with an empty key", where=where, hint=_FORM)
             if not value.strip():
-                raise UserError("an override without a value", where=where, hint=f"write {key}=null to remove it")
+                hint = f"write {below}{key}=null to remove it"
+                raise UserError("an override without a value", where=where, hint=hint)
             if keys[0] == "extends":
                 raise UserError("'extends' works in a file alone", where=where)
             found.append((keys, read_yaml(value, _WHERE, problems, where=where)))

@@ -29,6 +29,9 @@ SECTIONS = (
 )  # fmt: skip
 """The keys of a recipe that are sections or components, in their usual order."""
 
+EXTENDS, STAGES, VERB = "extends", "stages", "verb"
+"""The key of the recipes below a recipe, that of a ladder's stages, and that of a stage that is no recipe."""
+
 KEYED = {"losses": "loss", "metrics": "metric", "figures": "figure", "callbacks": "callback"}
 """Sections whose components are keyed by name, and whose ``type`` is the key unless it is given."""
 

@@ -3,6 +3,7 @@
 from stemcore.runs.apply import Run, load_run
 from stemcore.runs.folds import Folds
 from stemcore.runs.items import Items
+from stemcore.runs.ladder import Ladder
 from stemcore.runs.launch import run
 
-__all__ = ["Folds", "Items", "Run", "load_run", "run"]
+__all__ = ["Folds", "Items", "Ladder", "Run", "load_run", "run"]

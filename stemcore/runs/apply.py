@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from stemcore.component.fields import DataSpec, main_fields
 from stemcore.component.model import Model
 from stemcore.component.run_reference import RunReference
 from stemcore.data.source import Source, whole
+from stemcore.data.tensors import Batch
 from stemcore.errors import Problem, UserError
 from stemcore.files import write_atomically
 from stemcore.progress import Reporter
@@ -34,13 +35,14 @@ from stemcore.runs.resume import locate, recipe_applied
 from stemcore.runs.scores import evaluate
 from stemcore.runs.storage import OutputFile, Storage
 from stemcore.runs.store import RowArray, RowWriter, save_npz
-from stemcore.runs.stream import stream
+from stemcore.runs.stream import each, stream
 from stemcore.runs.writer import Begin
 from stemcore.trainer import checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch
 
 Into = Callable[[Begin], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,29 @@ class Loaded:
     parts: Parts
     model: Model
     fabric: Fabric
+
+    def each(
+        self,
+        source: Source,
+        verb: Callable[..., T],
+        take: Callable[[Batch, T], None],
+        title: str,
+        reporter: Reporter | None = None,
+    ) -> None:
+        """One pass over items in the order of storage, for results that are written in a way of their own.
+
+        Args:
+            source: the items, those that :meth:`Run.load` gave or :meth:`Source.only` some of them.
+            verb: of the model: its fields of a batch (n, ...) to what is wanted of them.
+            take: is handed each batch as stored, with ``index`` (n,) the numbers of its items, and what ``verb`` made
+                of it.
+            title: of the progress.
+            reporter: progress.
+
+        Raises:
+            KeyboardInterrupt: after SIGINT or SIGTERM, between two batches.
+        """
+        each(self.parts, self.model, self.fabric, source, verb, take, title, _said(reporter))
 
 
 class Run(RunReference):
@@ -216,6 +241,32 @@ class Run(RunReference):
         """
         return self.predictor().impute_arrays(given, draws=draws, reporter=_said(reporter))
 
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        batch_size: int | None = None,
+        conditions: Mapping[str, np.ndarray] | None = None,
+        reporter: Reporter | None = None,
+    ) -> dict[str, np.ndarray]:
+        """New items, as the model draws them: the main field by its name, (n, *shape), in physical units. The data need
+        not be there.
+
+        Args:
+            n: how many.
+            seed: of the random numbers; the run's own by default. The same seed and batch size give the same items.
+            batch_size: drawn at a time; data.eval_batch_size of the run by default.
+            conditions: what the items are to be like, for a model that knows conditions: fields by name, each
+                (n, *shape), as stored.
+            reporter: progress.
+
+        Raises:
+            UserError: if the model does not sample, or not under these conditions.
+        """
+        given: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "conditions": conditions}
+        return self.predictor().sample_arrays(n, reporter=_said(reporter), **given)
+
     def predictor(self) -> Predictor:
         """The model with its transforms, on the recipe's device, for data in memory; the run's own need not be there.
 
@@ -241,6 +292,8 @@ class Run(RunReference):
         with torch.random.fork_rng(devices=[]):  # the other model's first weights do not depend on this one's
             model, pipeline = assemble_alone(self.recipe, checkpoint.fields_of(contents))
         weights, where = contents["weights"], str(self.checkpoint)
+        if torch.empty(0).device.type == "meta":  # their shapes alone, which are checked nonetheless
+            weights = {name: weight.to("meta") for name, weight in weights.items()}
         checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
         checkpoint.load_weights(weights, checkpoint.TRANSFORMS, pipeline, where)
         return FrozenRun(model, pipeline)
@@ -320,6 +373,9 @@ class Run(RunReference):
                 at = next(i for i, (a, b) in enumerate(zip(there.features, trained.features, strict=False)) if a != b)
                 message = f"'{name}' has other features: {there.features[at]} where the run was trained on"
                 problems.append(Problem(f"{message} {trained.features[at]}", where, "give the same, in the same order"))
+            elif trained is not None and there.source != trained.source:
+                message = f"'{name}' was made by another run than what this one was trained on"
+                problems.append(Problem(message, where, "give what the same run has made"))
         if problems:
             raise UserError(*problems)
 

@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,10 +20,10 @@ from typing import Any, TextIO
 from stemcore.assemble import Parts, inner_runs
 from stemcore.component.callback import State
 from stemcore.component.command import is_first_process
+from stemcore.component.run_reference import RunReference
 from stemcore.errors import TrainingFailed, UserError
 from stemcore.files import write_text
 from stemcore.plugins import catalogue
-from stemcore.recipe import Recipe
 
 RECIPE, ENVIRONMENT, SUMMARY, LOG, CHECKPOINTS = (
     "recipe.yaml",
@@ -32,12 +32,15 @@ RECIPE, ENVIRONMENT, SUMMARY, LOG, CHECKPOINTS = (
     "log.txt",
     "checkpoints",
 )
+JOB = "job"
+"""Folder of a run directory for what starts the run from outside, such as the script of a cluster's job. It may be
+there before the run begins, and it stays whatever becomes of it."""
 PACKAGES = ("stemcore", "torch", "lightning-fabric", "torchmetrics", "numpy", "h5py", "hdf5plugin")
 
 
-def default_output(recipe: Recipe) -> Path:
+def default_output(name: str) -> Path:
     """``runs/<recipe name>/<time>``, a folder that is not there yet."""
-    folder = Path("runs") / recipe.name
+    folder = Path("runs") / name
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     names = [stamp, *(f"{stamp}-{n}" for n in range(2, 1000))]
     return next(folder / name for name in names if not (folder / name).exists())
@@ -45,7 +48,7 @@ def default_output(recipe: Recipe) -> Path:
 
 def refuse_occupied(output: Path) -> None:
     """Raises ``UserError`` if a new run must not go to ``output``."""
-    if output.is_dir() and not any(output.iterdir()):
+    if output.is_dir() and not _contents(output):
         return
     if (output / RECIPE).exists():
         hint = f"choose another --output, or go on with it: --resume {output}"
@@ -60,16 +63,26 @@ def refuse_occupied(output: Path) -> None:
         raise UserError(message, where=str(output), hint="choose another --output")
 
 
+def _contents(directory: Path) -> list[Path]:
+    """What there is in a run directory besides its job."""
+    return [path for path in directory.iterdir() if path.name != JOB]
+
+
 @contextmanager
-def undone_if_wrong(directory: Path) -> Iterator[None]:
+def undone_if_wrong(directory: Path, is_kept: Callable[[Path], bool] | None = None) -> Iterator[None]:
     """Removes what a new run has written if its input turns out to be wrong before its first epoch has ended: what
-    cannot be trained on leaves nothing behind. Of several processes the first does, which writes."""
+    cannot be trained on leaves nothing behind. Of several processes the first does, which writes.
+
+    Args:
+        directory: of the run.
+        is_kept: whether what is there is worth something, if that is not to end an epoch.
+    """
     missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     try:
         yield
     except UserError:
-        if is_first_process() and not _ended_an_epoch(directory):
-            for content in directory.iterdir() if directory.is_dir() else ():
+        if is_first_process() and not (is_kept or _ended_an_epoch)(directory):
+            for content in _contents(directory) if directory.is_dir() else ():
                 shutil.rmtree(content) if content.is_dir() else content.unlink()
             with suppress(OSError):  # a folder above in which another run has begun meanwhile stays
                 for folder in missing:
@@ -90,7 +103,7 @@ def claim(directory: Path) -> None:
         TrainingFailed: if another run has begun there since it was found to be free.
     """
     try:
-        if directory.exists() and any(directory.iterdir()):
+        if directory.exists() and _contents(directory):
             raise FileExistsError
         directory.mkdir(parents=True, exist_ok=directory.exists())
     except FileExistsError:
@@ -107,11 +120,11 @@ def begin(directory: Path, parts: Parts, device: str) -> None:
         UserError, TrainingFailed: as :func:`claim` does.
     """
     claim(directory)
-    write_text(directory / ENVIRONMENT, _json(environment(parts, device)))
+    write_text(directory / ENVIRONMENT, _json(environment(parts, device, directory)))
     write_text(directory / RECIPE, parts.recipe.to_yaml())
 
 
-def environment(parts: Parts, device: str) -> dict[str, Any]:
+def environment(parts: Parts, device: str, directory: Path) -> dict[str, Any]:
     """Versions, device, revision, the data's fingerprint, and the runs that components use."""
     train = parts.sources.train.dataset
     return {
@@ -122,9 +135,14 @@ def environment(parts: Parts, device: str) -> dict[str, Any]:
         "device": device,
         "git": _git(),
         "data": {"fingerprint": train.fingerprint(), "items": len(train), "files": [str(f) for f in train.files]},
-        "runs": {place: reference.document() for place, reference in inner_runs(parts.recipe).items()},
+        "runs": {place: _address(reference, directory) for place, reference in inner_runs(parts.recipe).items()},
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def _address(reference: RunReference, directory: Path) -> dict[str, str]:
+    """Where a run that another one uses is, from that one's directory, too."""
+    return {**reference.document(), "relative": os.path.relpath(reference.given, directory.absolute())}
 
 
 def _version(name: str) -> str | None:

@@ -20,25 +20,28 @@ from stemcore.data.fit import fit
 from stemcore.errors import Interrupted, TrainingFailed, UserError
 from stemcore.progress import Reporter
 from stemcore.progress import reporter as default_reporter
-from stemcore.recipe import Recipe, load_recipe
-from stemcore.recipe.load import changed_recipe
+from stemcore.recipe import Recipe
+from stemcore.recipe.load import changed_recipe, load
+from stemcore.recipe.stages import LadderRecipe
 from stemcore.runs import directory as files
 from stemcore.runs.apply import Run, load_run
 from stemcore.runs.folds import Folds, cross_validate, go_on
+from stemcore.runs.ladder import Ladder, climb
+from stemcore.runs.ladder_plan import contents as summary_of
 from stemcore.runs.readable import write_transforms
-from stemcore.runs.resume import holds_folds, locate, recipe_of, refuse_changed_data
+from stemcore.runs.resume import holds_folds, holds_stages, locate, recipe_of, refuse_changed_data
 from stemcore.trainer import Limits, Trainer, checkpoint
 from stemcore.trainer.callbacks.keeper import BEST, LAST
 from stemcore.trainer.engine import launch, with_common_statistics
 from stemcore.trainer.feed import keep_in_memory, loader_of
-from stemcore.trainer.processes import explained
+from stemcore.trainer.processes import explained, one_of_several
 
 log = logging.getLogger("stemcore")
 TRIAL = Limits(train_batches=2, val_batches=2, epochs=1)
 
 
 def run(
-    recipe: Recipe | str | Path | Mapping[str, Any],
+    recipe: Recipe | LadderRecipe | str | Path | Mapping[str, Any],
     *,
     overrides: Sequence[str] = (),
     output: str | Path | None = None,
@@ -48,16 +51,18 @@ def run(
     overfit_batches: int = 0,
     callbacks: Sequence[Callback] = (),
     reporter: Reporter | None = None,
-) -> Run | Folds:
-    """Trains what a recipe says: one run, or one for each fold where ``data.folds`` is set and ``data.fold`` is null.
+) -> Run | Folds | Ladder:
+    """Trains what a recipe says: one run, or one for each fold where ``data.folds`` is set and ``data.fold`` is null,
+    or the stages of a ladder, one after the other.
 
     Args:
         recipe: a recipe, a path to one, the name of a shipped one, or its contents. Not read when resuming, since a
             run's own recipe holds.
         overrides: ``KEY=VALUE`` on top of it.
-        output: the run directory; ``runs/<recipe name>/<time>`` by default.
+        output: the run directory; ``runs/<recipe name>/<time>`` by default. Of a ladder it may be there already: stages
+            that have finished are kept.
         resume: a run directory (its last checkpoint) or a checkpoint: go on exactly there, in that run's directory. Or
-            the directory of a cross-validation: the folds that have finished are kept.
+            the directory of a cross-validation or a ladder: the folds or stages that have finished are kept.
         init_from: a run directory (its best checkpoint) or a checkpoint: start a new run with its weights.
         fast_dev_run: one epoch of two batches, to see whether everything works.
         overfit_batches: train and validate on this many batches, without augmentations; 0 for all data.
@@ -67,7 +72,7 @@ def run(
         reporter: progress; on stderr by default.
 
     Returns:
-        the finished run, or those of all folds.
+        the finished run, or those of all folds or stages.
 
     Raises:
         UserError: if the recipe, the data or the arguments are wrong; nothing has been written then.
@@ -80,14 +85,26 @@ def run(
         for name, value in (("--output", output), ("--init-from", init_from)):
             if value is not None:
                 raise UserError(f"--resume goes on in the run's own directory and cannot be combined with {name}")
+        if holds_stages(Path(resume)):
+            ladder = load(Path(resume) / files.RECIPE, overrides)
+            trial = bool(summary_of(Path(resume)).get("options", {}).get("fast_dev_run"))
+            return _climb(ladder, Path(resume), trial, init_from, overfit_batches, callbacks, reporter)
         if holds_folds(Path(resume)):
             return go_on(Path(resume), overrides, reporter, begin, go_on_with)
         return go_on_with(Path(resume), overrides, reporter)
-    if not isinstance(recipe, Recipe):
-        recipe = load_recipe(recipe, overrides)
-    elif overrides:
+    if not isinstance(recipe, (Recipe, LadderRecipe)):
+        recipe = load(recipe, overrides)
+    elif overrides and isinstance(recipe, Recipe):
         recipe = changed_recipe(recipe, recipe.document(), overrides)
-    directory = Path(output) if output is not None else files.default_output(recipe)
+    elif overrides:
+        recipe = load(recipe.document(), overrides)
+    directory = Path(output) if output is not None else files.default_output(recipe.name)
+    if isinstance(recipe, LadderRecipe):
+        if output is None and one_of_several():
+            raise UserError("several processes need --output: by default the folder is named by the time of each")
+        if not holds_stages(directory):
+            files.refuse_occupied(directory)
+        return _climb(recipe, directory, fast_dev_run, init_from, overfit_batches, callbacks, reporter)
     options: dict[str, Any] = {
         "init_from": None if init_from is None else str(init_from),
         "fast_dev_run": fast_dev_run,
@@ -96,6 +113,22 @@ def run(
     if recipe.data.every_fold:
         return cross_validate(recipe, directory, options, reporter, begin, go_on_with)
     return begin(recipe, directory, reporter=reporter, **options)
+
+
+def _climb(
+    ladder: Recipe | LadderRecipe,
+    directory: Path,
+    trial: bool,
+    init_from: str | Path | None,
+    overfit_batches: int,
+    callbacks: Sequence[Callback],
+    reporter: Reporter,
+) -> Ladder:
+    assert isinstance(ladder, LadderRecipe)
+    for name, value in (("--init-from", init_from), ("--overfit-batches", overfit_batches)):
+        if value:
+            raise UserError(f"{name} is for one recipe, and these are the stages of a ladder", hint="leave it out")
+    return climb(ladder, directory, trial=trial, reporter=reporter, train=partial(run, callbacks=callbacks))
 
 
 def _begin(

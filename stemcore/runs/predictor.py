@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from stemcore.assemble import Parts
 from stemcore.component.dataset import Dataset
-from stemcore.component.fields import DataSpec, FieldSpec
+from stemcore.component.fields import INPUT, DataSpec, FieldSpec
 from stemcore.component.model import Model
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.progress import Reporter
@@ -77,6 +79,24 @@ class Predictor:
         batch = self._parts.pipeline({**given, "index": torch.arange(items, device=self.device)})
         return self._parts.given(batch)
 
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The run's precision, for what the model computes; elsewhere numbers are in float32."""
+        context: AbstractContextManager[Any] = self._fabric.autocast()
+        return context
+
+    def physical(self, name: str, tensor: Tensor) -> Tensor:
+        """Values (n, ...) of a field or an output of the model, such as ``input`` or ``prediction``, taken back through
+        the transforms to physical units, differentiably; what no transform changes stays as it is.
+
+        Raises:
+            UserError: if the run has nothing of that name.
+        """
+        supply = self._parts.supply
+        if name not in supply.names():
+            raise UserError(f"the run has no field or output '{name}'", hint=close_match(name, supply.names()))
+        chain = supply.chains.get(name)
+        return tensor if chain is None else chain.inverse(tensor.float())
+
     def impute(self, given: Mapping[str, Tensor], *, draw: bool = False) -> dict[str, Tensor]:
         """The fields that are missing, by name, each (n, *shape).
 
@@ -98,6 +118,62 @@ class Predictor:
         fields = self.prepared(given)
         with self._fabric.autocast():
             return self._model.encode(**fields).float()
+
+    def sample(self, n: int, conditions: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """``n`` new items by PyTorch's global generator: the main field, (n, *shape), in physical units.
+
+        Args:
+            n: how many.
+            conditions: what they are to be like: fields by name, each (n, *shape), as stored.
+
+        Raises:
+            UserError: if the model does not sample, or not under these conditions.
+        """
+        known = self.conditions(n, conditions or {})
+        with torch.no_grad(), self._fabric.autocast():
+            drawn = self._model.sample(n, **known).float()
+        return {INPUT: self.physical(INPUT, drawn)}
+
+    def conditions(self, n: int, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Conditions of ``n`` items as the model sees them, from fields as stored, each (n, *shape). What shares the
+        pixel grid of an item is moved along with one, which here is empty."""
+        stored = dict(given)
+        main = self.fields.get(INPUT)
+        if main is not None and any(self.fields[name].like == INPUT for name in given):
+            shape = [size or 1 for size in main.shape]
+            stored[INPUT] = torch.zeros((n, *shape), dtype=getattr(torch, main.dtype), device=self.device)
+        batch = self._parts.pipeline({**stored, "index": torch.arange(n, device=self.device)}, checked=True)
+        return {name: batch[name] for name in given}
+
+    def sample_arrays(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        batch_size: int | None = None,
+        conditions: Mapping[str, np.ndarray] | None = None,
+        reporter: Reporter,
+    ) -> dict[str, np.ndarray]:
+        """:meth:`sample` in batches, from and to NumPy; see ``Run.sample``."""
+        given = dict(conditions or {})
+        if n < 1:
+            raise UserError(f"{n} items cannot be drawn", hint="ask for at least one")
+        if given:
+            self._refuse_misfit(given)
+            count = len(next(iter(given.values())))
+            if count != n:
+                raise UserError(f"the conditions are of {count} items, {n} are to be drawn")
+        recipe = self._parts.recipe
+        size = batch_size or recipe.data.evaluation_batch_size
+        found: dict[str, list[np.ndarray]] = {}
+        with evaluation(self._model, recipe.seed if seed is None else seed), reporter.task("sampling", n) as task:
+            for start in range(0, n, size):
+                rows = {k: torch.from_numpy(a[start : start + size]).to(self.device) for k, a in given.items()}
+                now = min(size, n - start)
+                for name, drawn in self.sample(now, rows).items():
+                    found.setdefault(name, []).append(drawn.cpu().numpy())
+                task.advance(now)
+        return {name: np.concatenate(arrays) for name, arrays in found.items()}
 
     def impute_arrays(
         self, given: Mapping[str, np.ndarray], *, draws: int = 0, reporter: Reporter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from stemcore.assemble.sources import open_sources
 from stemcore.component.dataset import Dataset
 from stemcore.errors import Problem, UserError
 from stemcore.recipe import Component, Recipe
-from stemcore.recipe.load import changed_recipe, read_recipe
+from stemcore.recipe.load import changed_recipe, is_ladder, read_recipe
 from stemcore.runs.directory import CHECKPOINTS, ENVIRONMENT, RECIPE
 
 HARMLESS = (
@@ -53,6 +54,8 @@ def locate(given: str | Path, prefer: Sequence[str]) -> tuple[Path, Path]:
     if path.is_file():
         folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
         return folder, path
+    if holds_stages(path):
+        raise UserError("it holds the stages of a ladder", where=str(path), hint="give one, a folder in it")
     if holds_folds(path):
         raise UserError(
             "it holds the folds of a cross-validation, each a run", where=str(path), hint=f"give one, {path / 'fold0'}"
@@ -70,7 +73,12 @@ def holds_folds(path: Path) -> bool:
     """Whether a directory is that of a cross-validation."""
     if not (path / RECIPE).is_file() or (path / CHECKPOINTS).is_dir():
         return False
-    return read_recipe(path / RECIPE).data.every_fold
+    return not is_ladder(path / RECIPE) and read_recipe(path / RECIPE).data.every_fold
+
+
+def holds_stages(path: Path) -> bool:
+    """Whether a directory is that of a ladder."""
+    return (path / RECIPE).is_file() and not (path / CHECKPOINTS).is_dir() and is_ladder(path / RECIPE)
 
 
 def fold_folders(directory: Path, recipe: Recipe) -> list[Path]:
@@ -123,13 +131,23 @@ def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         raise UserError("it holds no run", where=str(directory), hint=f"a run directory has a {RECIPE}")
     own = read_recipe(path)
+    _follow_moved_runs(own, directory)
     if not overrides:
         return own
     wanted = changed_recipe(own, path, overrides)
+    _follow_moved_runs(wanted, directory)
+    problems = refusals(own, wanted)
+    if problems:
+        raise UserError(*problems)
+    return wanted
+
+
+def refusals(own: Recipe, wanted: Recipe) -> list[Problem]:
+    """What of the changes between a run's recipe and the one that it is to go on with would change its result."""
     moved_runs = _moved_runs(own, wanted)
-    changed = {k: v for k, v in _changes(own.document(), wanted.document()) if k not in moved_runs}
+    changed = {k: v for k, v in changes(own.document(), wanted.document()) if k not in moved_runs}
     fixed_length = own.scheduler is not None or any(isinstance(t.weight, Component) for t in own.losses.values())
-    problems = []
+    problems: list[Problem] = []
     moved = any(key in changed for key in ELSEWHERE)
     for key, (before, after) in changed.items():
         if key in ELSEWHERE or (key == SHARE and moved):
@@ -144,9 +162,7 @@ def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
             problems.append(
                 Problem(f"it is {before!r} in the run and {after!r} now, which would change the result", key, hint)
             )
-    if problems:
-        raise UserError(*problems)
-    return wanted
+    return problems
 
 
 def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -159,14 +175,24 @@ def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not overrides:
         return own
     wanted = changed_recipe(own, directory / RECIPE, overrides)
+    _follow_moved_runs(wanted, directory)
     moved_runs = _moved_runs(own, wanted)
-    keys = [key for key, _ in _changes(own.document(), wanted.document()) if key not in moved_runs]
+    keys = [key for key, _ in changes(own.document(), wanted.document()) if key not in moved_runs]
     changed = [key for key in keys if key == TYPE or not _among(key, (*APPLIED, "requires"))]
     hint = "where a run is applied, overrides are for model.KEY and data.eval_batch_size alone"
     problems = [Problem("it was settled when the run was trained", key, hint) for key in changed]
     if problems:
         raise UserError(*problems)
     return wanted
+
+
+def _follow_moved_runs(recipe: Recipe, directory: Path) -> None:
+    """Where a folder was moved or copied with all the runs in it, those that others use are found beside them again."""
+    path = directory / ENVIRONMENT
+    known = json.loads(path.read_text(encoding="utf-8")).get("runs", {}) if path.is_file() else {}
+    for place, reference in inner_runs(recipe).items():
+        if place in known and not reference.given.exists() and known[place]["path"] == str(reference.given):
+            reference.move(Path(os.path.normpath(directory.absolute() / known[place]["relative"])))
 
 
 def _moved_runs(own: Recipe, wanted: Recipe) -> set[str]:
@@ -197,9 +223,10 @@ def _among(key: str, wanted: Sequence[str]) -> bool:
     return any(key == k or key.startswith(k + ".") for k in wanted)
 
 
-def _changes(before: Any, after: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+def changes(before: Any, after: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """The keys that differ between two recipes as plain data, each with what it was and what it is."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in {**before, **after}:
-            yield from _changes(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))
+            yield from changes(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))
     elif before != after:
         yield place, (before, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -53,7 +54,10 @@ def launch(parts: Parts) -> Fabric:
         placed["strategy"] = sharding(count, trainer.precision)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # of its own accord each process introduces itself
     try:
-        fabric = Fabric(accelerator=accelerator, num_nodes=trainer.num_nodes, **placed)
+        with warnings.catch_warnings():
+            # Where SLURM is installed Fabric advises it to everybody, also for one process on a machine of one's own.
+            warnings.filterwarnings("ignore", "The `srun` command is available on your system but is not used")
+            fabric = Fabric(accelerator=accelerator, num_nodes=trainer.num_nodes, **placed)
         _refuse_alone(fabric, trainer.num_nodes)
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         message = " ".join(str(error).split())
@@ -91,6 +95,8 @@ def _refuse_alone(fabric: Fabric, nodes: int) -> None:
     if environment is not None:
         environment.validate_settings(num_devices=fabric.strategy.num_processes, num_nodes=nodes)  # type: ignore[attr-defined]
     elif int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1 and processes.from_outside():
+        if processes.is_alone():
+            return
         raise ValueError(
             "there are several processes, each of which would train on one device by itself; ask for as many devices"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from stemcore import DataSpec, FieldSpec, Model, Run, UserError, hookimpl
@@ -26,9 +25,10 @@ class Refiner(Model):
     def __init__(self, spec: DataSpec, *, base: Run, gain: float = 1.0) -> None:
         super().__init__(spec)
         self.base, self.gain = base.frozen(), gain
-        if "input" not in self.base.fields:
-            raise UserError("the run takes no input")
-        channels = spec["input"].shape[0]
+        wanted, given = self.base.spec["input"].shape, spec["input"].shape
+        if wanted != given:
+            raise UserError(f"the run takes an input of shape {wanted}, these are {given}")
+        channels = given[0]
         assert channels is not None
         self.change = nn.Conv2d(channels, channels, 3, padding=1)
 
@@ -40,8 +40,3 @@ class Refiner(Model):
         """The base's prediction, refined."""
         base = self.base.model(input=input)["prediction"]
         return {"prediction": base + self.gain * self.change(base)}
-
-    def sample(self, n: int, **conditions: Tensor) -> Tensor:
-        """Noise, brightened where ``label`` says so."""
-        drawn = torch.randn(n, *(s or 1 for s in self.spec["input"].shape), device=self.change.weight.device)
-        return drawn + conditions["label"].view(-1, 1, 1, 1) if conditions else drawn

@@ -8,19 +8,22 @@ from stemcore import hookimpl
 @hookimpl
 def stem_datasets() -> dict[str, str]:
     """Where items come from."""
-    return {}
+    return {"latents": "stem_diffusion.latents:Latents"}
 
 
 @hookimpl
 def stem_models() -> dict[str, str]:
     """Networks."""
-    return {}
+    return {
+        "diffusion_mlp": "stem_diffusion.mlp:DiffusionMlp",
+        "diffusion_unet": "stem_diffusion.unet:DiffusionUnet",
+    }
 
 
 @hookimpl
 def stem_losses() -> dict[str, str]:
     """What is minimised."""
-    return {}
+    return {"denoising": "stem_diffusion.denoising:Denoising"}
 
 
 @hookimpl
@@ -32,13 +35,16 @@ def stem_metrics() -> dict[str, str]:
 @hookimpl
 def stem_callbacks() -> dict[str, str]:
     """What follows a training."""
-    return {}
+    return {"samples": "stem_diffusion.samples:Samples"}
 
 
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {}
+    return {
+        "embed": "stem_diffusion.embed_command:embed",
+        "sample": "stem_diffusion.sample_command:sample",
+    }
 
 
 @hookimpl
@@ -50,7 +56,7 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {}
+    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in ("latent-diffusion", "pixel-diffusion")}
 
 
 @hookimpl
@@ -62,4 +68,14 @@ def stem_options() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "callback/samples": "stem_diffusion.examples:samples",
+        "command/embed": "stem_diffusion.store_examples:embed",
+        "command/sample": "stem_diffusion.examples:sample",
+        "dataset/latents": "stem_diffusion.store_examples:latents",
+        "loss/denoising": "stem_diffusion.examples:denoising",
+        "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
+        "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
+        "recipe/latent-diffusion": "stem_diffusion.examples:latent_diffusion",
+        "recipe/pixel-diffusion": "stem_diffusion.examples:pixel_diffusion",
+    }

@@ -8,16 +8,19 @@ from stemcore import hookimpl
 @hookimpl
 def stem_callbacks() -> dict[str, str]:
     """What follows a training."""
-    return {}
+    return {"memorization": "stem_memorization.callback:Memorization"}
 
 
 @hookimpl
 def stem_commands() -> dict[str, str]:
     """Verbs of the command line."""
-    return {}
+    return {"memorization": "stem_memorization.memorization_command:memorization"}
 
 
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {}
+    return {
+        "callback/memorization": "stem_memorization.examples:callback",
+        "command/memorization": "stem_memorization.examples:memorization",
+    }

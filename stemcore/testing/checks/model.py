@@ -300,3 +300,27 @@ def check_verbs(subject: Subject) -> None:
             wanted = tuple(declared[output].shape)
             fits = all(w in (None, s) for w, s in zip(wanted, found.shape[1:], strict=False))
             ensure(fits, f"{verb} returned {tuple(found.shape)}, '{output}' is declared as {wanted}")
+
+
+@promise("model")
+def check_decode(subject: Subject) -> None:
+    """``decode`` makes of the latents of ``encode`` what ``forward`` predicts: what else makes latents, a diffusion
+    model for one, is shown through it. A model whose latents do not suffice says so by a ``UserError``."""
+    trial = TrialModel(subject).applied()
+    fields, declared = trial.fields(), trial.provides()
+    try:
+        with torch.no_grad():
+            decoded = trial.model.decode(trial.model.encode(**fields))
+    except UserError as error:
+        raise NotApplicable(str(error)) from error
+    ensure(isinstance(decoded, dict), f"decode returned {type(decoded).__name__}, not a dict of tensors")
+    strange = sorted(set(decoded) - set(declared))
+    ensure(not strange, f"decode returned {', '.join(strange)}, which it does not declare")
+    with torch.no_grad():
+        outputs = trial(fields)
+    for name, value in decoded.items():
+        ensure(isinstance(value, Tensor), f"decode returned a {type(value).__name__} as '{name}', not a tensor")
+        shapes = tuple(value.shape), tuple(outputs[name].shape)
+        ensure(shapes[0] == shapes[1], f"decode returned '{name}' of shape {shapes[0]}, forward of {shapes[1]}")
+    differs = near({name: outputs[name] for name in decoded}, decoded, 1e-3)
+    ensure(not differs, f"decoded from the latents of encode, {differs}")

@@ -29,7 +29,10 @@ class Sound(Model):
     def forward(self, input: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
         x = input if mask is None else torch.where(mask, input, 0.0)
         latent = torch.tanh(self.scale * self.encoder(x.flatten(1)))
-        return {"prediction": self.decoder(latent).view(input.shape), "latent": latent}
+        return {**self.decode(latent), "latent": latent}
+
+    def decode(self, latent):
+        return {"prediction": self.decoder(latent).view(-1, *self.shape)}
 
 
 class Spectra(Sound):
@@ -259,6 +262,50 @@ class FlatReconstruction(Sound):
         return super().reconstruct(**fields)[:, :, :3]
 
 
+class DecodesATensor(Sound):
+    def decode(self, latent):
+        return self.decoder(latent).view(-1, *self.shape)
+
+    def forward(self, input, mask=None):
+        outputs = {"latent": torch.tanh(self.scale * self.encoder(input.flatten(1)))}
+        return {**outputs, "prediction": self.decode(outputs["latent"])}
+
+
+class Decodes(Sound):
+    """Decodes otherwise than it predicts."""
+
+    def forward(self, input, mask=None):
+        latent = torch.tanh(self.scale * self.encoder(input.flatten(1)))
+        return {"prediction": self.decoder(latent).view(input.shape), "latent": latent}
+
+
+class DecodesElse(Decodes):
+    def decode(self, latent):
+        return {"image": self.decoder(latent).view(-1, *self.shape)}
+
+
+class DecodesFlat(Decodes):
+    def decode(self, latent):
+        return {"prediction": self.decoder(latent)}
+
+
+class DecodesAnArray(Decodes):
+    def decode(self, latent):
+        return {"prediction": self.decoder(latent).view(-1, *self.shape).numpy()}
+
+
+class DecodesScaled(Decodes):
+    def decode(self, latent):
+        return {"prediction": self.decoder(self.scale * latent).view(-1, *self.shape)}
+
+
+class EncodesOtherwise(Sound):
+    """Its latents, as they are written, are not those that it decodes."""
+
+    def encode(self, **fields):
+        return 2 * super().encode(**fields)
+
+
 SOUND = [(Sound, no_examples), (Spectra, spectra), (Idle, spare_is_unused)]
 MUTANTS = [
     Mutant("check_outputs", Missing, "it declares latent and does not return it"),
@@ -293,4 +340,10 @@ MUTANTS = [
     Mutant("check_verbs", EncodesTheInput, "encode returned 1 items for 4"),
     Mutant("check_verbs", NoEncoding, "it provides 'latent', and encode raised it does not encode"),
     Mutant("check_verbs", FlatReconstruction, "reconstruct returned"),
+    Mutant("check_decode", DecodesATensor, "decode returned Tensor, not a dict"),
+    Mutant("check_decode", DecodesElse, "decode returned image, which it does not declare"),
+    Mutant("check_decode", DecodesFlat, r"'prediction' of shape \(4, 256\), forward of \(4, 1, 16, 16\)"),
+    Mutant("check_decode", DecodesAnArray, "decode returned a ndarray as 'prediction'"),
+    Mutant("check_decode", DecodesScaled, "decoded from the latents of encode, 'prediction' differs"),
+    Mutant("check_decode", EncodesOtherwise, "decoded from the latents of encode, 'prediction' differs"),
 ]

@@ -61,10 +61,14 @@ class SpectrumAutoencoder(Model):
     def forward(self, input: Tensor) -> dict[str, Tensor]:
         """Latents and reconstructions of spectra (n, 1, channels)."""
         latent = self.to_latent(self.down(functional.pad(input, (0, self.padded - self.channels))).flatten(1))
+        return {**self.decode(latent), "latent": latent}
+
+    def decode(self, latent: Tensor) -> dict[str, Tensor]:
+        """Reconstructions from latents (n, latent_dim) alone."""
         x = self.from_latent(latent).unflatten(1, (-1, self.short))
         for stage in self.up:
             x = stage(functional.interpolate(x, scale_factor=2.0, mode="linear", align_corners=False))
-        return {"latent": latent, "prediction": self.last(x)[..., : self.channels]}
+        return {"prediction": self.last(x)[..., : self.channels]}
 
 
 def _stage(ins: int, outs: int, kernel: int, stride: int) -> nn.Sequential:

@@ -3,6 +3,6 @@ from __future__ import annotations
 from stemcore.testing import contract_checks
 
 
-@contract_checks("stem_images.plugin")
-def test_contract(check):
+@contract_checks("stem_memorization.plugin")
+def test_contract(check) -> None:
     check()
