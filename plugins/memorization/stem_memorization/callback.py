@@ -92,7 +92,10 @@ class Memorization(Callback):
         order = np.argsort(ratios, kind="stable")[: self.top]
         items, back = np.unique(found.item[order], return_inverse=True)
         left, right = (_pictures(state, values) for values in (samples[order], training.rows(items)))
-        titles = [f"{k}{' copy' if copies[k] else ''}\n{ratios[k]:.2f} / {found.cosine[k]:.3f}" for k in order.tolist()]
+        titles = [
+            f"{k}{' copy' if copies[k] else ''}\nratio {ratios[k]:.2f}, cosine {found.cosine[k]:.3f}"
+            for k in order.tolist()
+        ]
         state.show("memorization", pairs(left, right[back], titles, [str(i) for i in found.item[order].tolist()]))
 
 

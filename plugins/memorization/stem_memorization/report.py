@@ -60,7 +60,7 @@ def closest(outcome: Outcome, view: View, top: int) -> Any:
     rows = view.closest(wanted)
     left, right = view.pictures(outcome.samples[order]), view.pictures(rows)[back]
     titles = [
-        f"{k}{' copy' if outcome.copies[k] else ''}\n{outcome.ratios[k]:.2f} / {outcome.found.cosine[k]:.3f}"
+        f"{k}{' copy' if outcome.copies[k] else ''}\nratio {outcome.ratios[k]:.2f}, cosine {outcome.found.cosine[k]:.3f}"
         for k in order.tolist()
     ]
     below = [str(item) if outcome.names is None else str(outcome.names[item]) for item in items.tolist()]
