@@ -36,6 +36,11 @@ def pairs(left: np.ndarray, right: np.ndarray, titles: Sequence[str], below: Seq
     return figure
 
 
+def title(number: int, copy: bool, ratio: float, cosine: float) -> str:
+    """What stands above a sample."""
+    return f"{number}{' copy' if copy else ''}\nratio {ratio:.2f}, cosine {cosine:.3f}"
+
+
 def _range(values: np.ndarray) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 

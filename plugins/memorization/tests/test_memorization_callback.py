@@ -14,6 +14,7 @@ import stemcore
 from stemcore import DataSpec, FieldSpec, Model, State, UserError
 
 ITEMS, EDGE = 60, 6
+UNET = {"type": "diffusion_unet", "channels": [8], "blocks_per_level": 1, "head_dim": 8, "timesteps": 4}
 
 
 class Parrot(Model):
@@ -101,8 +102,7 @@ def recipe(path: str, model: dict) -> dict:
 
 
 def test_a_run_has_columns_for_it_and_a_figure(codes, tmp_path) -> None:
-    unet = {"type": "diffusion_unet", "channels": [8], "blocks_per_level": 1, "head_dim": 8, "timesteps": 4}
-    run = stemcore.run(recipe(codes, unet), output=tmp_path / "run")
+    run = stemcore.run(recipe(codes, UNET), output=tmp_path / "run")
     with (run.directory / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[-1]["memorization/share"] == "0.0"
@@ -120,7 +120,7 @@ def test_a_model_that_does_not_sample_is_refused(codes, tmp_path) -> None:
 def test_a_scalar_that_is_reported_twice_is_refused(codes) -> None:
     from stemcore.assemble import assemble
 
-    given = recipe(codes, {"type": "diffusion_mlp", "hidden": 8, "layers": 1, "timesteps": 4})
+    given = recipe(codes, UNET)
     given["callbacks"]["again"] = {"type": "memorization"}
     with pytest.raises(UserError, match="callback 'again' reports 'memorization/share', which is there without it"):
         assemble(stemcore.load_recipe(given))
