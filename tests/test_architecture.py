@@ -33,6 +33,8 @@ ORDINARY = {
     "hdf5": "the suffix of files that encode and reconstruct write",
     "images": "what fields with two axes of pixels hold",
     "impute": "a verb of models",
+    "jobs": "the pieces of work of the loader",
+    "latents": "what stem encode writes",
     "log": "the logger of a module, and a method of loggers",
     "loss": "a kind of component, and the name of the total loss",
     "reconstruction": "what stem reconstruct writes, in its help",
@@ -40,6 +42,7 @@ ORDINARY = {
     "sample": "a verb of models, and a source of figures",
     "sqrt": "a method of tensors, of which the PCA baseline takes the roots",
     "step": "an optimizer step",
+    "submit": "a method of pools of threads",
     "tensor": "a tensor",
 }
 # Hooks are named in the plural of their kinds, and so are some of the packages that implement them.

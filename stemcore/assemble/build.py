@@ -17,6 +17,7 @@ from stemcore.assemble.trial import try_on_meta
 from stemcore.assemble.wiring import Supply, supply, wire
 from stemcore.component.fields import DataSpec
 from stemcore.component.model import Model
+from stemcore.component.sampler import Sampler
 from stemcore.data.chain import MODEL, Chain
 from stemcore.data.intake import Intake
 from stemcore.data.pipeline import Pipeline
@@ -62,6 +63,7 @@ def assemble(recipe: Recipe, sources: Sources | None = None) -> Parts:
     if not applied:
         problems += check_monitors(recipe, parts.directions)
         problems += _sizes(recipe, sources)
+        parts.sampler = _sampler(recipe, sources, problems)
     if problems:
         raise UserError(*problems)
     parts.pipeline.wanted = {
@@ -166,6 +168,24 @@ def _model_wires(parts: Parts, problems: list[Problem]) -> None:
         allowed=(),
     )
     problems += found
+
+
+def _sampler(recipe: Recipe, sources: Sources, problems: list[Problem]) -> Sampler | None:
+    component = recipe.data.sampler
+    if component is None:
+        return None
+    with collecting(problems, component.where):
+        sampler: Sampler = component.build()
+        known = sources.spec
+        problems += [
+            Problem(
+                f"the data have no field '{name}', which the sampler goes by", component.where, close_match(name, known)
+            )
+            for name in sampler.fields
+            if name not in known
+        ]
+        return sampler
+    return None
 
 
 def _sizes(recipe: Recipe, sources: Sources) -> list[Problem]:

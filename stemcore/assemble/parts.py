@@ -17,6 +17,7 @@ from stemcore.component.callback import Callback
 from stemcore.component.fields import DataSpec
 from stemcore.component.metric import Direction
 from stemcore.component.model import Model
+from stemcore.component.sampler import Sampler
 from stemcore.data.buffers import BatchMemory
 from stemcore.data.chain import Values
 from stemcore.data.pipeline import Pipeline
@@ -54,6 +55,7 @@ class Parts:
     callbacks: dict[str, Callback] = field(default_factory=dict)
     directions: dict[str, Direction] = field(default_factory=dict)
     model_wires: Wires = field(default_factory=lambda: Wires((), ()))
+    sampler: Sampler | None = None
     memory: BatchMemory = field(default_factory=BatchMemory, repr=False)
 
     def build_model(self) -> Model:

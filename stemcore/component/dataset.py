@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stemcore.component.fields import FieldSpec
-from stemcore.errors import UserError
+from stemcore.errors import UserError, close_match
 
 BLOCK_ITEMS = 256
 
@@ -75,6 +75,24 @@ class Dataset(ABC):
         Worth overriding where items are stored one by one: they then come to their batches without a stop.
         """
         return False
+
+    def values(self, field: str) -> np.ndarray:
+        """A small field of all items, such as their labels, (len(self), *shape) as stored.
+
+        The default reads every item, block by block; worth overriding where a field is in memory, or stored by itself.
+
+        Raises:
+            UserError: if there is no such field, or its shape is another one in each item.
+        """
+        spec = self.fields.get(field)
+        if spec is None:
+            raise UserError(f"the data have no field '{field}'", hint=close_match(field, self.fields))
+        if None in spec.shape:
+            raise UserError(f"field '{field}' has a shape that varies, {spec.shape}")
+        found = np.empty((len(self), *(n or 0 for n in spec.shape)), spec.dtype)
+        for block in self.blocks():
+            found[block] = self.read(block)[field]
+        return found
 
     def blocks(self) -> Sequence[np.ndarray]:
         """Arrays of indices that are cheap to read together; every item is in exactly one of them."""

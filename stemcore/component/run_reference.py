@@ -58,6 +58,11 @@ class RunReference(ABC):
             raise UserError(message, hint="name the run as it was, or leave out sha256 to take this one")
         self.expected = found
 
+    def move(self, place: Path) -> None:
+        """Goes by another place, if the run that is expected is there."""
+        if self.expected is not None and type(self)(place)._known() == self.expected:
+            self.given = place
+
     def document(self) -> dict[str, str]:
         """As a resolved recipe has it; without the hash where there is no run."""
         found = self._known()

@@ -9,7 +9,7 @@ from stemcore.recipe.schema_options import or_option
 from stemcore.recipe.schema_slots import CHANGES, NULL, SETTINGS, define_kind, keyed, listed, properties, slot
 from stemcore.recipe.schema_values import Json, about_of, joined
 from stemcore.recipe.sections import PRECISIONS, DataConfig, Header, TrainerConfig
-from stemcore.recipe.slots import KEYED, SECTIONS
+from stemcore.recipe.slots import KEYED, SECTIONS, STAGES, VERB
 
 SLOT_KINDS = (
     "dataset", "augmentation", "transform", "sampler", "model", "loss", "weight_schedule",
@@ -30,6 +30,10 @@ ABOUT = {
     "callbacks": "what else happens in a run, by name",
     "train": "where the training data come from",
     "input": "preprocessing of the main field of the data, in order",
+    "stages": "recipes and verbs one after the other, by name; `stage:NAME` stands for what an earlier one leaves",
+    "verb": "a verb of the command line, in place of a recipe",
+    "arguments": "of the verb, in their order",
+    "options": "of the verb, by their names without dashes; `out` lies in the stage's folder",
 }
 """What is said of the keys that no class describes."""
 # A name of a run's folder: as in :class:`Header`, in words that regular expressions of Python and JavaScript share.
@@ -49,17 +53,40 @@ def json_schema() -> Json:
     header["name"]["pattern"] = _NAME
     header["extends"] = {**about_of("extends", ABOUT["extends"]), **_extends()}
     first = {key: header[key] for key in ("stem", "name", "seed", "requires", "extends")}
+    stages = {**about_of(STAGES, ABOUT[STAGES]), "type": "object", "additionalProperties": _stage(first, defs)}
+    needed = {"if": {"required": [STAGES]}, "else": {"required": ["model"]}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "stemcore recipe",
         "type": "object",
-        "properties": {**first, **dict.fromkeys(SECTIONS, True)},
+        "properties": {**first, **dict.fromkeys(SECTIONS, True), STAGES: stages},
         "additionalProperties": False,
         "if": {"required": ["extends"]},
         "then": {"properties": sections(defs, CHANGES)},
-        "else": {"properties": sections(defs, SETTINGS), "allOf": [{"required": ["model"]}]},
+        "else": {"properties": sections(defs, SETTINGS), "allOf": [needed]},
         "$defs": defs,
     }
+
+
+def _stage(first: Json, defs: Json) -> Json:
+    """A stage of a ladder: a verb, or a recipe, of which a ladder below this one may have the rest."""
+    words = {"type": ["string", "number", "boolean"]}
+    several = {"anyOf": [words, {"type": "array", "items": words}, NULL]}
+    verb = {
+        VERB: {**about_of(VERB, ABOUT[VERB]), "type": "string"},
+        "arguments": {**about_of("arguments", ABOUT["arguments"]), **several},
+        "options": {
+            **about_of("options", ABOUT["options"]),
+            "type": ["object", "null"],
+            "additionalProperties": several,
+        },
+    }
+    # Keys of a verb that a ladder below this one has may be changed without naming it again.
+    recipe = {**first, **sections(defs, CHANGES)}
+    defs[f"verb.{CHANGES}"] = {"properties": verb, "additionalProperties": False}
+    defs[f"recipe.{CHANGES}"] = {"properties": {**recipe, **verb, VERB: False}, "additionalProperties": False}
+    chosen = {"if": {"required": [VERB]}, "then": _ref(f"verb.{CHANGES}"), "else": _ref(f"recipe.{CHANGES}")}
+    return {"type": ["object", "null"], **chosen}
 
 
 def sections(defs: Json, settings: str) -> Json:

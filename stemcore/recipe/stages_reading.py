@@ -34,7 +34,7 @@ from stemcore.recipe.stages import (
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 KEYS = (*Header.model_fields, STAGES)
-TAKEN = (*KEYS, EXTENDS, "checkpoints", "figures", "tensorboard")
+TAKEN = (*KEYS, EXTENDS, "checkpoints", "figures", "job")
 """Names of other keys, and of what is in a run directory."""
 OF_VERB = (VERB, "arguments", "options")
 
@@ -107,12 +107,12 @@ class _Reading:
     def _read(self, name: str, node: Node, order: list[str], earlier: list[str], found: list[Problem]) -> Stage | None:
         changes = read_overrides(self.overrides.get(name, ()), found, below=f"{STAGES}.{name}.")
         tree = changes.laid_over(node, found)
-        reads = _reads(tree, order, earlier, found)
-        if VERB in tree.value:
-            return self._verb(name, tree, reads, found)
         if STAGES in tree.value:
             found.append(Problem("a stage is one recipe, not a ladder", tree.value[STAGES].where))
             return None
+        reads = _reads(tree, order, earlier, found)
+        if VERB in tree.value:
+            return self._verb(name, tree, reads, found)
         below = tree.get(EXTENDS)
         own = {key: child for key, child in tree.value.items() if key != EXTENDS}
         if self.header is not None:

@@ -292,6 +292,8 @@ class Run(RunReference):
         with torch.random.fork_rng(devices=[]):  # the other model's first weights do not depend on this one's
             model, pipeline = assemble_alone(self.recipe, checkpoint.fields_of(contents))
         weights, where = contents["weights"], str(self.checkpoint)
+        if torch.empty(0).device.type == "meta":  # their shapes alone, which are checked nonetheless
+            weights = {name: weight.to("meta") for name, weight in weights.items()}
         checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
         checkpoint.load_weights(weights, checkpoint.TRANSFORMS, pipeline, where)
         return FrozenRun(model, pipeline)

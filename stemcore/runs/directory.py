@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from stemcore.assemble import Parts, inner_runs
 from stemcore.component.callback import State
 from stemcore.component.command import is_first_process
+from stemcore.component.run_reference import RunReference
 from stemcore.errors import TrainingFailed, UserError
 from stemcore.files import write_text
 from stemcore.plugins import catalogue
@@ -119,11 +120,11 @@ def begin(directory: Path, parts: Parts, device: str) -> None:
         UserError, TrainingFailed: as :func:`claim` does.
     """
     claim(directory)
-    write_text(directory / ENVIRONMENT, _json(environment(parts, device)))
+    write_text(directory / ENVIRONMENT, _json(environment(parts, device, directory)))
     write_text(directory / RECIPE, parts.recipe.to_yaml())
 
 
-def environment(parts: Parts, device: str) -> dict[str, Any]:
+def environment(parts: Parts, device: str, directory: Path) -> dict[str, Any]:
     """Versions, device, revision, the data's fingerprint, and the runs that components use."""
     train = parts.sources.train.dataset
     return {
@@ -134,9 +135,14 @@ def environment(parts: Parts, device: str) -> dict[str, Any]:
         "device": device,
         "git": _git(),
         "data": {"fingerprint": train.fingerprint(), "items": len(train), "files": [str(f) for f in train.files]},
-        "runs": {place: reference.document() for place, reference in inner_runs(parts.recipe).items()},
+        "runs": {place: _address(reference, directory) for place, reference in inner_runs(parts.recipe).items()},
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def _address(reference: RunReference, directory: Path) -> dict[str, str]:
+    """Where a run that another one uses is, from that one's directory, too."""
+    return {**reference.document(), "relative": os.path.relpath(reference.given, directory.absolute())}
 
 
 def _version(name: str) -> str | None:

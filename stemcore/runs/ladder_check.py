@@ -27,8 +27,9 @@ def check_ladder(ladder: LadderRecipe, directory: Path | None = None) -> list[st
     Raises:
         UserError: with every problem of all stages.
     """
-    records = contents(directory)["stages"] if directory is not None else {}
-    done = [name for name, record in records.items() if record["status"] == DONE]
+    records = contents(directory).get("stages", {}) if directory is not None else {}
+    places = ladder.places(directory or Path())
+    done = [name for name in places if records.get(name, {}).get("status") == DONE and places[name].exists()]
     facts = check_stages(ladder, directory or Path(), done, to_do=[*ladder.stages])
     return [line for name, found in facts.items() for line in (f"stage {name}", *(f"  {fact}" for fact in found))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,11 @@ def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         raise UserError("it holds no run", where=str(directory), hint=f"a run directory has a {RECIPE}")
     own = read_recipe(path)
+    _follow_moved_runs(own, directory)
     if not overrides:
         return own
     wanted = changed_recipe(own, path, overrides)
+    _follow_moved_runs(wanted, directory)
     problems = refusals(own, wanted)
     if problems:
         raise UserError(*problems)
@@ -172,6 +175,7 @@ def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not overrides:
         return own
     wanted = changed_recipe(own, directory / RECIPE, overrides)
+    _follow_moved_runs(wanted, directory)
     moved_runs = _moved_runs(own, wanted)
     keys = [key for key, _ in changes(own.document(), wanted.document()) if key not in moved_runs]
     changed = [key for key in keys if key == TYPE or not _among(key, (*APPLIED, "requires"))]
@@ -180,6 +184,15 @@ def recipe_applied(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if problems:
         raise UserError(*problems)
     return wanted
+
+
+def _follow_moved_runs(recipe: Recipe, directory: Path) -> None:
+    """Where a folder was moved or copied with all the runs in it, those that others use are found beside them again."""
+    path = directory / ENVIRONMENT
+    known = json.loads(path.read_text(encoding="utf-8")).get("runs", {}) if path.is_file() else {}
+    for place, reference in inner_runs(recipe).items():
+        if place in known and not reference.given.exists() and known[place]["path"] == str(reference.given):
+            reference.move(Path(os.path.normpath(directory.absolute() / known[place]["relative"])))
 
 
 def _moved_runs(own: Recipe, wanted: Recipe) -> set[str]:

@@ -27,6 +27,7 @@ from stemcore.testing.examples import (
     TransformExample,
 )
 from stemcore.testing.pytest_cases import contract_checks
+from stemcore.testing.small_run import small_run
 
 __all__ = [
     "AugmentationExample",
@@ -44,4 +45,5 @@ __all__ = [
     "SamplerExample",
     "TransformExample",
     "contract_checks",
+    "small_run",
 ]

@@ -63,9 +63,12 @@ class SamplerExample(Example):
 
     Attributes:
         blocks: training blocks that it is made for, arrays of item indices; 40 of 1 to 12 items by default.
+        values: by name, small fields (n, ...) of the data that it is bound to, for all items of the blocks; by default
+            a ``label`` with three classes of different size, negative for some items.
     """
 
     blocks: Sequence[np.ndarray] = ()
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

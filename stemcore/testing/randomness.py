@@ -23,9 +23,9 @@ def without_global_randomness(call: Callable[[], T]) -> tuple[T, T]:
             random.seed(seed)
             np.random.seed(seed)
             torch.manual_seed(seed)
-            before = _states()
+            before = generator_states()
             found.append(call())
-            touched = [name for name, state in _states().items() if state != before[name]]
+            touched = [name for name, state in generator_states().items() if state != before[name]]
             ensure(not touched, f"it changed the state of the global generator of {', '.join(touched)}")
     return found[0], found[1]
 
@@ -41,7 +41,8 @@ def _kept() -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-def _states() -> dict[str, object]:
+def generator_states() -> dict[str, object]:
+    """The state of each global generator, by whose it is."""
     numpy = np.random.get_state(legacy=False)
     return {
         "Python": random.getstate(),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from stemcore.errors import UserError
 from stemcore.plugins.discovery import cause_of
 from stemcore.testing.examples import CallbackExample
 from stemcore.testing.promises import Broken, NotApplicable
-from stemcore.testing.standard import LATENT, image_spec
+from stemcore.testing.standard import ITEMS, LATENT, image_spec, standard_tensors
 from stemcore.testing.standard_model import standard_model
 from stemcore.testing.subject import Subject
 
@@ -32,6 +32,17 @@ HISTORY: tuple[Mapping[str, float], ...] = tuple(
     for k, loss in enumerate(LOSSES)
 )
 """What the epochs of a run log that learns, and then overfits."""
+
+
+class TrialState(State):
+    """A run on a CPU whose data are what the model of the trial takes."""
+
+    def items(self, part: Literal["train", "val"] = "train") -> Iterator[dict[str, Tensor]]:
+        """Two batches of the standard fields, or of the fields that the model was built for."""
+        spec = getattr(self.model, "spec", None) or image_spec()
+        for batch in range(2):
+            fields = standard_tensors(ITEMS, spec)
+            yield {**{n: fields[n] for n in spec}, "index": torch.arange(ITEMS) + batch * ITEMS}
 
 
 class CallbackTrial:
@@ -57,7 +68,7 @@ class CallbackTrial:
         directory: Path = self.subject.folder / name
         directory.mkdir(exist_ok=True)
         model = self.example.model() if self.example.model is not None else standard_model(image_spec(), LATENT)
-        return State(model, directory, len(self.history), STEPS)
+        return TrialState(model, directory, len(self.history), STEPS)
 
     def fit(self, callback: Callback, state: State, epochs: int | None = None, *, start: bool = True) -> None:
         """Calls it from the start, or goes on, to the end or until ``epochs`` are done, unless it stops the run.

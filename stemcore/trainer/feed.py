@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from stemcore.assemble import Parts
+from stemcore.assemble.parts import collecting
 from stemcore.component.dataset import Dataset
+from stemcore.component.sampler import Sampler
 from stemcore.data.cache import Cache, Room, place
 from stemcore.data.jobs import batch_count
 from stemcore.data.loader import Loader
 from stemcore.data.memory import cores, free_memory
 from stemcore.data.order import Epoch, epoch_length, lane_count, plan_epoch, restrict
+from stemcore.data.retry import patiently
 from stemcore.data.tensors import item_bytes
-from stemcore.errors import TrainingFailed, UserError
+from stemcore.errors import Problem, TrainingFailed, UserError
 
 
 def loader_of(parts: Parts, fabric: Fabric, stop: Callable[[], bool] = lambda: False) -> Loader:
@@ -77,6 +81,23 @@ def refuse_other_batches(before: Sequence[int], now: Sequence[int], world: int) 
         )
 
 
+def _bound(parts: Parts) -> Sampler | None:
+    """The recipe's sampler, which has looked at the training data.
+
+    Raises:
+        UserError: if it cannot go by them.
+    """
+    sampler, source, component = parts.sampler, parts.sources.train, parts.recipe.data.sampler
+    if sampler is None or component is None:
+        return None
+    problems: list[Problem] = []
+    with collecting(problems, component.where):
+        patiently(lambda: sampler.bind(source.dataset, source.indices), source.dataset, Event())
+    if problems:
+        raise UserError(*problems)
+    return sampler
+
+
 class Feed:
     """Reads this process's training batches, ahead of the device, in an order that seed and epoch decide.
 
@@ -92,11 +113,12 @@ class Feed:
     ) -> None:
         self.data, self.seed, self.source = parts.recipe.data, parts.recipe.seed, parts.sources.train
         self.loader = loader_of(parts, fabric, stop)
+        self.sampler = _bound(parts)
         self.blocks = restrict(self.source.dataset.blocks(), self.source.indices)
         self.stamps = _stamps(self.source.dataset)
         # A sampler may choose more items in one epoch than in another: all are cut to the shortest, so that schedules
         # and accumulation windows know where an epoch ends.
-        epochs = range(parts.recipe.trainer.max_epochs if self.data.sampler is not None else 1)
+        epochs = range(parts.recipe.trainer.max_epochs if self.sampler is not None else 1)
         items = min(epoch_length(self.blocks, epoch=epoch, **self._settings()) for epoch in epochs)
         count = batch_count(items, self.data.batch_size, self.loader.world, self.data.drop_last)
         self.batches_per_epoch = count if limit is None else min(count, limit)
@@ -142,6 +164,6 @@ class Feed:
             "seed": self.seed,
             "item_bytes": item_bytes(self.source.dataset),
             "buffer_bytes": self.loader.buffer_bytes,
-            "sampler": self.data.sampler.build() if self.data.sampler is not None else None,
+            "sampler": self.sampler,
             "world": self.loader.world,
         }

@@ -25,9 +25,10 @@ class Refiner(Model):
     def __init__(self, spec: DataSpec, *, base: Run, gain: float = 1.0) -> None:
         super().__init__(spec)
         self.base, self.gain = base.frozen(), gain
-        if "input" not in self.base.fields:
-            raise UserError("the run takes no input")
-        channels = spec["input"].shape[0]
+        wanted, given = self.base.spec["input"].shape, spec["input"].shape
+        if wanted != given:
+            raise UserError(f"the run takes an input of shape {wanted}, these are {given}")
+        channels = given[0]
         assert channels is not None
         self.change = nn.Conv2d(channels, channels, 3, padding=1)
 

@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ def runs(trained: Path, tmp_path: Path) -> Path:
     """The folder, copied: its runs are where nothing else looks for them, and the outer one is told so."""
     place = tmp_path / "runs"
     shutil.copytree(trained, place)
-    path = place / "refined" / "recipe.yaml"
-    path.write_text(path.read_text().replace(str(trained / "ae"), str(place / "ae")))
+    for path in (place / "refined" / "recipe.yaml", place / "refined" / "environment.json"):
+        path.write_text(path.read_text().replace(str(trained / "ae"), str(place / "ae")))
     return place
 
 
@@ -146,7 +147,9 @@ def test_the_run_says_which_other_one_it_used(trained: Path) -> None:
     address = {"path": str(trained / "ae"), "sha256": inner.sha256}
     written = yaml.safe_load((outer.directory / "recipe.yaml").read_text())
     assert written["model"]["base"] == address
-    assert json.loads((outer.directory / "environment.json").read_text())["runs"] == {"model.base": address}
+    assert json.loads((outer.directory / "environment.json").read_text())["runs"] == {
+        "model.base": {**address, "relative": "../ae"}
+    }
     assert torch.load(outer.checkpoint, weights_only=True)["runs"] == {"model.base": inner.sha256}
     assert set(weights_of(outer)) == {"model.change.weight", "model.change.bias", *TRANSFORMED}
     assert load_recipe(outer.directory / "recipe.yaml") == load_recipe(written)
@@ -234,6 +237,20 @@ def test_a_run_that_was_moved_can_be_given_anew(runs: Path, trained: Path) -> No
         load_run(runs / "refined", [f"model.base={runs / 'gone'}"])
 
 
+def test_a_folder_of_runs_can_be_moved_as_a_whole(runs: Path) -> None:
+    run(refined(runs, runs / "refined"), output=runs / "deep" / "outermost", fast_dev_run=True, reporter=QUIET)
+    moved = runs.rename(runs.with_name("archive"))
+    outermost = load_run(moved / "deep" / "outermost")
+    inner = outermost.frozen().model.base.model.base
+    assert outermost.recipe.model.arguments["base"].given == moved / "refined"
+    expected = load_run(moved / "ae").frozen().model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in inner.model.state_dict().items())
+    shutil.rmtree(moved / "ae")
+    run(autoencoder(moved, seed=8), output=moved / "ae", fast_dev_run=True, reporter=QUIET)  # another one in its place
+    with pytest.raises(UserError, match=rf"model.base: {runs / 'ae'}: there is no such run"):
+        load_run(moved / "refined").load()
+
+
 def test_runs_use_runs_that_use_runs(runs: Path, tmp_path: Path) -> None:
     recipe = refined(runs, runs / "refined")
     outermost = run(recipe, output=tmp_path / "outermost", fast_dev_run=True, reporter=QUIET)
@@ -250,7 +267,8 @@ def test_runs_use_runs_that_use_runs(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_is_built_under_the_meta_device_without_its_weights(trained: Path) -> None:
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("error")
         frozen = load_run(trained / "ae").frozen()
         outputs = frozen.model(input=frozen.to_model("input", torch.zeros(2, 1, 16, 16)))
     assert outputs["prediction"].device.type == "meta"
@@ -265,6 +283,17 @@ def test_a_compiled_model_uses_it_the_same(trained: Path) -> None:
     torch.testing.assert_close(compiled(input=x)["prediction"], model(input=x)["prediction"])
     compiled(input=x)["prediction"].sum().backward()
     assert model.change.weight.grad is not None
+
+
+def test_editors_are_told_what_it_is() -> None:
+    from stemcore.recipe.schema_values import keys_of
+
+    schema = catalogue().schema(catalogue().find("model", "refiner"))
+    key = keys_of(schema.model, {}, required=True)["base"]
+    assert "`run-path | mapping`, required" in key["markdownDescription"]
+    assert key["type"] == ["string", "object"]
+    assert set(key["properties"]) == {"path", "sha256"}
+    assert key["additionalProperties"] is False
 
 
 def test_the_hash_is_of_the_file_and_follows_it(tmp_path: Path) -> None:

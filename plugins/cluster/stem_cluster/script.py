@@ -155,7 +155,7 @@ class Plan:
             "fi",
             f'[ "$requeues" -lt "$most" ] || {refuse}',
             'kept="checkpoints/*.ckpt"',
-            'if { compgen -G "$run/$kept" || compgen -G "$run/fold*/$kept"; } >/dev/null; then',
+            'if { compgen -G "$run/$kept" || compgen -G "$run/*/$kept"; } >/dev/null; then  # of a fold, of a stage',
             '    where=(--resume "$run")',
             "else",
             '    where=(--output "$run")',

@@ -175,6 +175,12 @@ class Hdf5(Dataset):
             return False
         return self._scans[0].read_rows(indices, out["input"])
 
+    def values(self, field: str) -> np.ndarray:
+        """A field of all items; labels are in memory."""
+        if field == "label" and field in self._fields:
+            return np.concatenate([scan.labels for scan in self._scans])
+        return super().values(field)
+
     def _empty(self, items: int) -> dict[str, np.ndarray]:
         return {name: np.empty((items, *spec.shape), spec.dtype) for name, spec in self._fields.items()}
 

@@ -95,6 +95,11 @@ class ScanFile:
         """The group number of each item, where groups are named."""
         return None if self._groups is None else self._groups[self.rows]
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The label of each item, where there are labels."""
+        return self._labels[self.rows]
+
     def read(self, items: np.ndarray, out: Mapping[str, np.ndarray]) -> None:
         """Reads ``items`` (ascending, none twice) into arrays (len(items), 1, height, width); labels (len(items),)."""
         rows = self.rows[items]

@@ -16,7 +16,17 @@ def stem_datasets() -> dict[str, str]:
 @hookimpl
 def stem_samplers() -> dict[str, str]:
     """Which items an epoch visits."""
-    return {}
+    return {
+        "weighted": "stem_images.weighted:Weighted",
+    }
+
+
+@hookimpl
+def stem_augmentations() -> dict[str, str]:
+    """Changes of images and what belongs to them."""
+    return {
+        "color_jitter": "stem_images.color_jitter:ColorJitter",
+    }
 
 
 @hookimpl
@@ -73,6 +83,7 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "augmentation/color_jitter": "stem_images.data_examples:color_jitter",
         "dataset/images": "stem_images.data_examples:images",
         "figure/image_grid": "stem_images.head_examples:image_grid",
         "figure/segmentation_overlay": "stem_images.head_examples:segmentation_overlay",

@@ -146,6 +146,10 @@ class PairedTables(Dataset):
             # Mode "raise" would write to a copy of ``out`` first.
             np.take(values, wanted, axis=0, out=out[name], mode="clip")
 
+    def values(self, field: str) -> np.ndarray:
+        """A field of all items, which are in memory."""
+        return self._values[field].copy() if field in self._values else super().values(field)
+
     def _checked(self, indices: np.ndarray) -> np.ndarray:
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):

@@ -61,6 +61,11 @@ class Fields:
             [(entry.cube.axes, entry.cube.name, entry.cube.mask, entry.cube.label_map) for entry in entries],
         )
 
+    @property
+    def label_codes(self) -> np.ndarray:
+        """The class number of each cube, -1 for none."""
+        return np.asarray(self._labels.codes, np.int64)
+
     def read(self, number: int, row: int, column: int, out: Mapping[str, np.ndarray]) -> None:
         """Reads the item of cube ``number`` that begins at a row and column, each field (*shape) to its place."""
         entry = self._entries[number]

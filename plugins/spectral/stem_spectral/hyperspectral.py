@@ -220,6 +220,12 @@ class Hyperspectral(Dataset):
             rows = {name: values[place, ...] for name, values in out.items()}
             self._reader.read(int(self._number[item]), row, column, rows)
 
+    def values(self, field: str) -> np.ndarray:
+        """A field of all items; labels are those of the table."""
+        if field == "label" and field in self.fields:
+            return self._reader.label_codes[self._number]
+        return super().values(field)
+
     def close(self) -> None:
         """Lets go of the files; ``read`` opens them again."""
         self._files.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from stem_tracking.run_folder import ENVIRONMENT, LOG, RECIPE, SUMMARY, RunFolder
@@ -12,6 +13,7 @@ from stem_tracking.run_folder import ENVIRONMENT, LOG, RECIPE, SUMMARY, RunFolde
 MARKS = {RECIPE, ENVIRONMENT, SUMMARY, LOG, "checkpoints"}
 """Two of them make a run: what has lost one is still told of, and a folder with a recipe alone is none."""
 FOLD = re.compile(r"fold(\d+)")
+HEAD_LINES = 200
 OF_MLFLOW = re.compile(r"[0-9a-f]{32}")
 
 
@@ -23,7 +25,7 @@ def is_run(names: set[str]) -> bool:
 def find(root: Path) -> Iterator[RunFolder]:
     """The runs of a folder and all below it, or the one that it is; links are not followed."""
     names, folders = _contents(root)
-    if is_run(names):
+    if is_run(names) and not is_ladder(root):
         yield run_folder(root, folders)
         return
     for name in sorted(folders):
@@ -32,10 +34,20 @@ def find(root: Path) -> Iterator[RunFolder]:
             yield from find(root / name)
 
 
+def is_ladder(root: Path) -> bool:
+    """Whether a folder holds the stages of a ladder, each a run of its own, and no run itself: its recipe begins with
+    them, behind a few lines."""
+    try:
+        with (root / RECIPE).open(encoding="utf-8") as file:
+            return any(line.startswith("stages:") for line in islice(file, HEAD_LINES))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def open_run(path: Path) -> RunFolder | None:
     """The run in a folder, if it is one."""
     names, folders = _contents(path)
-    return run_folder(path, folders) if is_run(names) else None
+    return run_folder(path, folders) if is_run(names) and not is_ladder(path) else None
 
 
 def run_folder(path: Path, folders: set[str]) -> RunFolder:

@@ -12,6 +12,7 @@ import torch
 from stemcore.component.callback import Callback, State
 from stemcore.errors import close_match
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
+from stemcore.testing.randomness import generator_states
 from stemcore.testing.subject import Subject
 from stemcore.testing.trial_callback import CallbackTrial, alike, called, saved
 
@@ -94,7 +95,8 @@ def check_reports(subject: Subject) -> None:
 @promise("callback")
 def check_leaves_the_run_alone(subject: Subject) -> None:
     """It does not count epochs or steps itself, nor leave the model in evaluation mode or gradients switched off after
-    a step: training would go on wrongly without a word. A run ends by ``state.stop`` and a reason."""
+    a step, nor does it use random numbers but within ``state.evaluation``: training would go on wrongly without a word.
+    A run ends by ``state.stop`` and a reason."""
     trial = CallbackTrial(subject, call=_watch)
     state = trial.state()
     try:
@@ -112,10 +114,12 @@ def _watch(callback: Callback, event: str, state: State) -> None:
         return {name: getattr(state, name) for name in names} | {"history": own}
 
     reported = callback.reports()
-    before = counted()
+    before, random_before = counted(), generator_states()
     called(callback, event, state)
     for name, value in counted().items():
         ensure(alike(value, before[name]), f"{event} changed state.{name} from {before[name]} to {value}")
+    moved = [name for name, at in generator_states().items() if at != random_before[name]]
+    ensure(not moved, f"{event} used random numbers of {', '.join(moved)}: draw them within state.evaluation()")
     ensure(torch.is_grad_enabled(), f"after {event} gradients are switched off")
     ensure(event != "on_step_end" or state.model.training, "after on_step_end the model is in evaluation mode")
 

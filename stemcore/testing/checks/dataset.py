@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from stemcore.assemble.wiring import SPECIAL
+from stemcore.component.dataset import Dataset
 from stemcore.component.fields import FieldSpec
 from stemcore.data.tensors import INDEX, to_tensors
+from stemcore.errors import UserError
 from stemcore.plugins.discovery import cause_of
 from stemcore.testing.checks import dataset_processes, dataset_sources  # noqa: F401  promises of their own
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
@@ -188,6 +190,40 @@ def check_scan_shape(subject: Subject) -> None:
         ensure(whole, f"scan_shape is {shape!r}, not a tuple of whole numbers")
         positions, count = math.prod(shape), len(dataset)
         ensure(positions == count, f"the scan {shape} has {positions} positions, there are {count} items")
+
+
+@promise("dataset")
+def check_values(subject: Subject) -> None:
+    """``values`` of a field are those that reading all items gives, in order and of the type declared; a field that is
+    not there is refused by ``UserError``. Samplers go by them."""
+    with opened(subject) as dataset:
+        items = many_items(dataset)
+        if len(items) < len(dataset):
+            raise NotApplicable("its example is too large to be read as a whole")
+        expected = dataset.read(items)
+        for name, spec in dataset.fields.items():
+            if None not in spec.shape:
+                _ensure_values(dataset, name, np.asarray(expected[name]))
+        try:
+            found = dataset.values("no such field")
+        except UserError:
+            return
+        except Exception as error:
+            raise Broken(f"values of a field that is not there raised {cause_of(error)}, not UserError") from error
+        raise Broken(f"values of a field that is not there returned {type(found).__name__}, not UserError")
+
+
+def _ensure_values(dataset: Dataset, name: str, expected: np.ndarray) -> None:
+    try:
+        found = dataset.values(name)
+    except Exception as error:
+        raise Broken(f"values of '{name}' raised {cause_of(error)}") from error
+    ensure(isinstance(found, np.ndarray), f"values of '{name}' returned {type(found).__name__}, no NumPy array")
+    of = f"values of '{name}' returned {found.dtype} {found.shape}, read {expected.dtype} {expected.shape}"
+    ensure((found.dtype, found.shape) == (expected.dtype, expected.shape), of)
+    number = found.dtype.kind == "f"
+    differ = np.flatnonzero([not np.array_equal(a, b, equal_nan=number) for a, b in zip(found, expected, strict=True)])
+    ensure(not len(differ), f"values of '{name}': that of item {differ[:1]} is another than what is read")
 
 
 @promise("dataset")

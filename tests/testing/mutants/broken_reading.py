@@ -263,3 +263,33 @@ class Registered(Frames):
 class InThisProcess(Registered):
     def frames(self, indices):
         return Frames.frames(self, indices) * GAINS.get(self.path, 1)
+
+
+def with_values(change) -> type[Frames]:
+    """Frames that tell of a field's values in a way of their own."""
+
+    class Telling(Frames):
+        def values(self, field):
+            return change(self, field)
+
+    return Telling
+
+
+def unshaped(frames, field):
+    return Frames.values(frames, field).reshape(len(frames), -1)
+
+
+def backwards(frames, field):
+    return Frames.values(frames, field)[::-1]
+
+
+def held_alone(frames, field):
+    return frames.read(np.arange(len(frames)))[field]
+
+
+def anything(frames, field):
+    return Frames.values(frames, field if field in frames.fields else "input")
+
+
+def as_list(frames, field):
+    return list(Frames.values(frames, field))

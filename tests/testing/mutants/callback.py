@@ -74,6 +74,27 @@ class Nothing(Callback):
     """Does nothing."""
 
 
+class Pictures(Sound):
+    """Draws what the model makes of random numbers and of the data."""
+
+    def on_validation_end(self, state):
+        from matplotlib.figure import Figure
+
+        with state.evaluation() as model:
+            noise = torch.rand(4, *model.spec["input"].shape, device=state.device)
+            seen = [model(input=noise)["prediction"]] + [model(input=b["input"])["prediction"] for b in state.items()]
+        figure = Figure()
+        figure.subplots().plot(state.physical("prediction", seen[0]).flatten().numpy())
+        path = state.show("drawn", figure)
+        assert path is None or path.is_file()
+
+
+class DrawsInTraining(Sound):
+    def on_epoch_end(self, state):
+        torch.rand(3)
+        super().on_epoch_end(state)
+
+
 class Misspelt(Sound):
     def on_epoch_ends(self, state):
         self.waited = 0
@@ -217,7 +238,7 @@ def default(folder):
     return [CallbackExample()]
 
 
-SOUND = [(Sound, patient), (Picky, default), (Nothing, nothing), (Draws, default), (Reports, default)]
+SOUND = [(Sound, patient), (Picky, default), (Nothing, nothing), (Draws, default), (Pictures, default), (Reports, default)]
 MUTANTS = [
     Mutant("check_method_names", Misspelt, "nobody calls its method on_epoch_ends; did you mean 'on_epoch_end'"),
     Mutant("check_method_names", TwoArguments, "on_validation_end cannot be called with a State alone"),
@@ -232,6 +253,7 @@ MUTANTS = [
     Mutant("check_leaves_the_run_alone", Rewrites, "on_epoch_end changed state.history"),
     Mutant("check_leaves_the_run_alone", Evaluates, "after on_step_end the model is in evaluation mode"),
     Mutant("check_leaves_the_run_alone", SwitchesOff, "after on_validation_end gradients are switched off"),
+    Mutant("check_leaves_the_run_alone", DrawsInTraining, "on_epoch_end used random numbers of torch: draw them"),
     Mutant("check_leaves_the_run_alone", StopsForNothing, "it stopped the run for the reason True"),
     Mutant("check_state", KeepsAnObject, "no checkpoint can hold its state .*'ratio' of Fraction"),
     Mutant("check_state", NoMapping, "state_dict returned list, not a mapping"),

@@ -67,6 +67,71 @@ def weighted(folder: Path) -> list[SamplerExample]:
     return [SamplerExample(config={"weights": [1, 2, 3, 4, 5, 6, 7]}, blocks=blocks)]
 
 
+class Labelled(Sampler):
+    """All items of one class, another one in each epoch.
+
+    Args:
+        field: that holds the classes.
+    """
+
+    def __init__(self, *, field: str = "label") -> None:
+        self.field = field
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """The one that holds the classes."""
+        return [self.field]
+
+    def bind(self, dataset, indices) -> None:
+        """Notes the classes."""
+        self.labels = dataset.values(self.field)
+        self.classes = np.unique(self.labels[indices])
+
+    def epoch(self, blocks: Blocks, rng: np.random.Generator) -> Blocks:
+        """The blocks of an epoch."""
+        present = np.unique(self.labels[np.concatenate(blocks)])
+        chosen = [block[self.labels[block] == rng.permutation(present)[0]] for block in blocks]
+        return [block for block in chosen if len(block)] or blocks
+
+
+def grains(folder: Path) -> list[SamplerExample]:
+    values = {"grain": np.arange(320) % 3}
+    return [SamplerExample(), SamplerExample(config={"field": "grain"}, values=values)]
+
+
+class OneName(Labelled):
+    @property
+    def fields(self):
+        return self.field
+
+
+class Silent(Labelled):
+    @property
+    def fields(self):
+        return []
+
+
+class Refusing(Labelled):
+    def bind(self, dataset, indices):
+        if "weight" not in dataset.fields and "input" in dataset.fields and len(dataset.fields) < 3:
+            raise UserError("there is no weight")
+        super().bind(dataset, indices)
+
+
+class LooksAtAll(Labelled):
+    def bind(self, dataset, indices):
+        super().bind(dataset, indices)
+        self.shift = int(self.labels.sum())
+
+    def epoch(self, blocks, rng):
+        return [np.roll(block, self.shift) for block in super().epoch(blocks, rng)]
+
+
+def two_fields(folder: Path) -> list[SamplerExample]:
+    values = {"label": np.arange(320) % 3, "weight": np.ones(320, np.float32)}
+    return [SamplerExample(values=values)]
+
+
 class Neighbours(Part):
     def epoch(self, blocks, rng):
         return [np.arange(block[0], block[-1] + 2) for block in super().epoch(blocks, rng)]
@@ -154,7 +219,7 @@ def nothing(folder: Path) -> list[SamplerExample]:
     return [SamplerExample()]
 
 
-SOUND = [(Part, nothing), (EverySecond, nothing), (Weighted, weighted)]
+SOUND = [(Part, nothing), (EverySecond, nothing), (Weighted, weighted), (Labelled, grains)]
 MUTANTS = [
     Mutant("check_training_items_alone", Neighbours, r"has item \[\d+\], which is in none of the training blocks"),
     Mutant("check_training_items_alone", OneBlock, "block 0 is int, no NumPy array"),
@@ -170,4 +235,8 @@ MUTANTS = [
     Mutant("check_no_global_randomness", SeedOfTheRun, "its epoch depends on the seeds of global generators"),
     Mutant("check_leaves_blocks_alone", InPlace, r"block \d+ was \[.*\] and is \[.*\] after it"),
     Mutant("check_leaves_blocks_alone", Popping, r"it was given 40 blocks and left \d+"),
+    Mutant("check_fields", OneName, "fields is 'label', not a sequence of names"),
+    Mutant("check_fields", Silent, "bound to data with input alone it refuses them: the data have no field 'label'"),
+    Mutant("check_fields", Refusing, "bound to data with input, label alone it refuses them: there is no", two_fields),
+    Mutant("check_training_items_decide", LooksAtAll, "its epoch is another one where held-out items have other"),
 ]
