@@ -70,7 +70,7 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {}
+    return {name: f"stem_images:recipes/{name}.yaml" for name in ("image-autoencoder", "image-autoencoder-small")}
 
 
 @hookimpl
@@ -95,4 +95,5 @@ def stem_examples() -> dict[str, str]:
         "metric/dice": "stem_images.class_examples:dice",
         "metric/miou": "stem_images.class_examples:miou",
         "model/multihead_autoencoder": "stem_images.head_examples:multihead_autoencoder",
+        **{f"recipe/{name}": "stem_images.recipe_examples:recipe" for name in stem_recipes()},
     }
