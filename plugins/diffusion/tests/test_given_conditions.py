@@ -41,6 +41,10 @@ def test_images_come_from_files_and_folders(tmp_path) -> None:
     assert found.dtype == np.int64
     one = conditions_of([f"label_map={tmp_path / '1.png'}"], FIELDS)["label_map"]
     np.testing.assert_array_equal(one, maps[1:, None])
+    grey = np.array([0, 51, 255] * 16, np.uint8).reshape(8, 6)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    found_grey = conditions_of([f"condition={tmp_path / 'grey.png'}"], FIELDS)["condition"]
+    np.testing.assert_allclose(found_grey[0, 0, 0, :3], [-1, -0.6, 1], rtol=1e-6)
     np.save(tmp_path / "many.npy", rng.random((5, 1, 8, 6)))
     assert conditions_of([f"condition={tmp_path / 'many.npy'}"], FIELDS)["condition"].shape == (5, 1, 8, 6)
     assert shown({"condition": found}, 9, FIELDS) == {"condition": "2 of shape (1, 8, 6)"}

@@ -290,8 +290,13 @@ def test_elsewhere_leaves_out_what_other_images_lack(pictures: Any, tmp_path: Pa
     some = Images.elsewhere(tmp_path / "some.csv", **arguments)
     assert list(some.fields) == ["input", "label", "label_map"]
     assert (some.fields["label"].classes, some.values("label").tolist()) == (("a", "b"), [1])
+    (tmp_path / "c").mkdir()
+    save(tmp_path / "c" / "other" / "x.png", images[2])
+    assert list(Images.elsewhere(tmp_path / "c", **arguments).fields) == ["input"]
     path.unlink()
     assert "label" not in Images.elsewhere(tmp_path / "some.csv", **arguments).fields
+    named = Images.elsewhere(tmp_path / "some.csv", **arguments, classes=["b", "c"])
+    assert named.values("label").tolist() == [0]
     template = {"path": path, "image": "{key}.png", "mask": "{key}_mask.png", "mask_classes": MASKS}
     (tmp_path / "keys.csv").write_text("key\n1\n", encoding="utf-8")
     assert list(Images.elsewhere(tmp_path / "keys.csv", **template).fields) == ["input", "label_map"]

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stem_memorization.figure import pairs
+from stem_memorization.figure import pairs, title
 from stem_memorization.neighbours import Nearest
 from stem_memorization.search import search
 from stem_memorization.verdict import RATIO, THRESHOLD, Rule
@@ -92,7 +92,7 @@ class Memorization(Callback):
         order = np.argsort(ratios, kind="stable")[: self.top]
         items, back = np.unique(found.item[order], return_inverse=True)
         left, right = (_pictures(state, values) for values in (samples[order], training.rows(items)))
-        titles = [f"{k}{' copy' if copies[k] else ''}\n{ratios[k]:.2f} / {found.cosine[k]:.3f}" for k in order.tolist()]
+        titles = [title(k, bool(copies[k]), ratios[k], found.cosine[k]) for k in order.tolist()]
         state.show("memorization", pairs(left, right[back], titles, [str(i) for i in found.item[order].tolist()]))
 
 

@@ -36,7 +36,7 @@ def memorization(folder: Path) -> CommandExample:
     samples, other = folder / "samples.npy", folder / "other.npy"
     np.save(samples, np.random.default_rng(0).random((40, 1, 8, 8), np.float32))
     np.save(other, np.zeros((40, 1, 9, 8), np.float32))
-    common = ("--out", str(folder / "out"), "--planted", "8")
+    common = ("--out", str(folder / "out"), "--planted", "8", "--top", "2")
     return CommandExample(
         arguments=(run, "--samples", str(samples), *common),
         wrong=(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stem_memorization.neighbours import Nearest
-from stem_memorization.perturbations import Perturbation, planted
+from stem_memorization.perturbations import Perturbation, Scale, planted
 from stem_memorization.search import search
 from stem_memorization.verdict import RATIO, THRESHOLD, Rule, grade, judged
 from stem_memorization.views import Rows, View
@@ -77,17 +77,16 @@ def compare(view: View, samples: np.ndarray, wanted: Wanted) -> Outcome:
     reference, kind = (
         (_rows(view, held_out, rng, "reading held-out items"), "held-out items") if held_out else (some, "")
     )
+    training = _Training(view, train)
+    own = np.full(len(reference.items), -1) if kind else reference.items
+    usual = search(training, reference.values, own)
+    rule = Rule.of(usual, wanted.threshold, wanted.ratio)
     plants = some.values[: wanted.planted] if wanted.perturbations else some.values[:0]
-    std = float(some.values.astype(np.float64).std())
-    copies = list(planted(plants, wanted.perturbations, std, wanted.seed))
-    queries = [samples, reference.values, *copies]
-    not_itself = np.concatenate([np.full(len(q), -1) for q in queries])
-    if not kind:
-        not_itself[len(samples) : len(samples) + len(reference.items)] = reference.items
-    everything = search(_Training(view, train), np.concatenate(queries), not_itself)
-    parts = [everything[a:b] for a, b in pairwise(np.cumsum([0, *(len(q) for q in queries)]))]
-    rule = Rule.of(parts[1], wanted.threshold, wanted.ratio)
-    recall = [_found(rule, part, some.items[: len(plants)]) for part in parts[2:]]
+    scale = Scale(rule.usual, float(np.sqrt(some.values.var(axis=0, dtype=np.float64).mean())))
+    queries = [samples, *planted(plants, wanted.perturbations, scale, wanted.seed)]
+    everything = search(training, np.concatenate(queries))
+    found, *parts = (everything[a:b] for a, b in pairwise(np.cumsum([0, *(len(q) for q in queries)])))
+    recall = [_found(rule, part, some.items[: len(plants)]) for part in parts]
     names = train.dataset.item_names
     document = {
         "space": view.space,
@@ -97,8 +96,8 @@ def compare(view: View, samples: np.ndarray, wanted: Wanted) -> Outcome:
         "reference_items": len(reference.items),
         "threshold": wanted.threshold,
         "ratio": wanted.ratio,
-        **_judged(rule, parts[0], parts[1]),
-        "distances": {"samples": _spread(parts[0].distance), "reference": _spread(parts[1].distance)},
+        **_judged(rule, found, usual),
+        "distances": {"samples": _spread(found.distance), "reference": _spread(usual.distance)},
         "diversity": diversity(samples, some.values, rule.same),
         "planted": len(plants),
         "perturbations": [
@@ -106,7 +105,6 @@ def compare(view: View, samples: np.ndarray, wanted: Wanted) -> Outcome:
             for p, r in zip(wanted.perturbations, recall, strict=True)
         ],
     }
-    found = parts[0]
     return Outcome(found, rule.ratios(found), rule.alike(found), rule.copies(found), document, samples, names)
 
 
@@ -195,6 +193,7 @@ def _pairs(values: np.ndarray) -> tuple[float, np.ndarray]:
     if len(values) < 2:
         return 0.0, np.full(len(values), np.inf)
     flat = torch.from_numpy(values.reshape(len(values), -1)).double()
-    apart = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    flat -= flat.mean(dim=0)
+    apart = torch.cdist(flat, flat, compute_mode="use_mm_for_euclid_dist")
     total = float(apart.sum()) / (len(values) * (len(values) - 1))
     return total, apart.fill_diagonal_(torch.inf).min(dim=1).values.numpy()
