@@ -25,6 +25,7 @@ from stemcore.cli.verbs import VERBS
 from stemcore.component.kinds import KINDS
 from stemcore.plugins.catalogue import catalogue
 from stemcore.recipe import sections as recipe
+from stemcore.recipe.schema import ABOUT
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/reference.py: change the docstrings, not this page. -->\n"
@@ -99,7 +100,17 @@ def recipe_keys() -> str:
             default = "the file's name" if key == "name" else default
             rows.append((f"`{key}`", words, default, field.description or "where the training data come from"))
         parts.append(f"## {name}\n\n{table(('key', 'type', 'default', 'about'), rows)}")
-    return "\n".join(parts)
+    return "\n".join([*parts, _stages()])
+
+
+def _stages() -> str:
+    """The keys of a ladder and of a stage that is a verb."""
+    types = {"stages": "mapping of stages by name", "verb": "text", "arguments": "list", "options": "mapping"}
+    rows = [(f"`{key}`", words, ABOUT[key]) for key, words in types.items()]
+    return (
+        "## stages\n\nIn place of all sections. A stage has the keys of a recipe, or those of a verb: "
+        "[Train in stages](../how-to/train-in-stages.md).\n\n" + table(("key", "type", "about"), rows)
+    )
 
 
 def command_line() -> str:

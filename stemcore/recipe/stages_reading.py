@@ -107,12 +107,12 @@ class _Reading:
     def _read(self, name: str, node: Node, order: list[str], earlier: list[str], found: list[Problem]) -> Stage | None:
         changes = read_overrides(self.overrides.get(name, ()), found, below=f"{STAGES}.{name}.")
         tree = changes.laid_over(node, found)
-        reads = _reads(tree, order, earlier, found)
-        if VERB in tree.value:
-            return self._verb(name, tree, reads, found)
         if STAGES in tree.value:
             found.append(Problem("a stage is one recipe, not a ladder", tree.value[STAGES].where))
             return None
+        reads = _reads(tree, order, earlier, found)
+        if VERB in tree.value:
+            return self._verb(name, tree, reads, found)
         below = tree.get(EXTENDS)
         own = {key: child for key, child in tree.value.items() if key != EXTENDS}
         if self.header is not None:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from stemcore.runs import directory as files
 from stemcore.runs.ladder_check import of_stage
 from stemcore.runs.ladder_plan import BEGUN, DONE, TODO, Step, contents
 from stemcore.runs.ladder_verbs import as_if_called, call
-from stemcore.trainer.processes import one_of_several
+from stemcore.trainer.processes import alone, one_of_several
 
 Train = Callable[..., Any]
 """Trains a recipe, as :func:`stemcore.run` does."""
@@ -81,6 +81,9 @@ class Climb:
                     if step.state != DONE:
                         self._run(step)
                         task.advance()
+                    elif self.records[name]["status"] != DONE:  # killed in the moment between the two
+                        ended = contents(step.folder)
+                        self._finished(name, {"seconds": ended.get("wall_seconds", 0.0), **_headline(ended)})
             status = DONE
         except (Interrupted, KeyboardInterrupt) as error:
             status, reason = "interrupted", f"interrupted in stage {name}"
@@ -112,7 +115,13 @@ class Climb:
         finally:
             torch.set_num_threads(threads)  # several processes have shared them
             record["seconds"] = round(before + time.monotonic() - started, 3)
-        record |= {**found, "status": DONE, "ended": datetime.now().astimezone().isoformat()}
+        self._finished(stage.name, found)
+
+    def _finished(self, name: str, found: Mapping[str, Any]) -> None:
+        if not is_first_process():
+            self._wait(name)
+            return
+        self.records[name] |= {**found, "status": DONE, "ended": datetime.now().astimezone().isoformat()}
         self._note("running")
 
     def _trained(self, step: Step, stage: RecipeStage) -> dict[str, Any]:
@@ -123,8 +132,7 @@ class Climb:
             options = {"resume": step.folder, "overrides": step.overrides}
         with self._alone(recipe.to_yaml(), step):
             left = self.train(recipe, reporter=self.reporter, **options)
-        summary = left.summary
-        return {key: summary.get(key) for key in ("epochs", "monitor", "final", "best")}
+        return _headline(left.summary)
 
     @contextmanager
     def _alone(self, recipe: str, step: Step) -> Iterator[None]:
@@ -145,22 +153,23 @@ class Climb:
     def _called(self, step: Step, stage: VerbStage) -> dict[str, Any]:
         """Calls a verb in the first process, while others wait."""
         if not is_first_process():
-            self._wait(stage.name)
             return {}
         step.folder.mkdir(exist_ok=True)
         for seed in (torch.manual_seed, np.random.seed, random.seed):
             seed(self.ladder.seed)  # what it draws does not depend on the stages that have run in this process
-        call(stage, step.folder, self.places, step.folder / PRINTED)
+        with alone():
+            call(stage, step.folder, self.places, step.folder / PRINTED)
         if not self.places[stage.name].exists():
             raise TrainingFailed(f"'{stage.verb}' has left no {self.places[stage.name]}")
         return {"left": str(self.places[stage.name].relative_to(self.directory.absolute()))}
 
     def _wait(self, name: str) -> None:
+        """Waits until the first process has written down that a stage has finished."""
         while True:
             record = contents(self.directory).get("stages", {}).get(name, {})
-            if record.get("status") == DONE:
+            if record.get("status") == DONE and self.places[name].exists():
                 return
-            if record.get("status") in ("failed", "interrupted") and record.get("job") == _job():
+            if record.get("status") in ("failed", "interrupted") and record.get("job") == _job() != "":
                 raise TrainingFailed(f"the first process has not finished stage {name}", everywhere=True)
             time.sleep(POLL_SECONDS)
 
@@ -178,11 +187,13 @@ class Climb:
         write_text(self.directory / files.SUMMARY, json.dumps(summary, indent=2, default=str) + "\n")
 
 
+def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: summary.get(key) for key in ("epochs", "monitor", "final", "best")}
+
+
 def _job() -> str:
-    """What tells the processes that were started together from earlier ones."""
-    torchrun, slurm = ("RUN_ID", "RESTART_COUNT"), ("JOB_ID", "STEP_ID", "RESTART_COUNT")
-    names = [*(f"TORCHELASTIC_{name}" for name in torchrun), *(f"SLURM_{name}" for name in slurm)]
-    return ".".join(os.environ.get(name, "") for name in names)
+    """What tells a job of SLURM from earlier ones. (torchrun ends all processes where one fails.)"""
+    return ".".join(os.environ.get(f"SLURM_{name}", "") for name in ("JOB_ID", "STEP_ID", "RESTART_COUNT")).strip(".")
 
 
 @contextmanager

@@ -69,15 +69,19 @@ def plan(ladder: LadderRecipe, directory: Path, *, trial: bool) -> list[Step]:
     places = ladder.places(directory)
     steps: dict[str, Step] = {}
     problems: list[Problem] = []
+    stale: set[str] = set()
     for name, stage in ladder.stages.items():
         earlier = before.stages.get(name) if before is not None else None
         step = _step(stage, directory / name, records.get(name))
         if step.state == BEGUN and trial:  # two batches are sooner trained again
             step = Step(stage, step.folder, fresh=True)
-        misfits = list(_misfits(step, earlier, steps, records, places, trial=trial))
-        if misfits and _starts_anew(step):
-            step = Step(stage, step.folder, fresh=True)
-        problems += misfits if step.state != TODO else []
+        kept = {other: records[other].get("ended") for other in stage.reads if other not in stale}
+        misfits = _misfits(step, earlier, kept, trial=trial)
+        if misfits and step.state == TODO and step.record:  # nothing in it that could be lost
+            misfits, step = [], Step(stage, step.folder, fresh=True)
+        problems += misfits
+        if misfits or step.state != DONE:
+            stale.add(name)
         if step.state == BEGUN and not misfits and isinstance(earlier, RecipeStage):
             step = Step(stage, step.folder, BEGUN, step.record, _overrides(earlier, stage, places))
         steps[name] = step
@@ -90,50 +94,47 @@ def _step(stage: Stage, folder: Path, record: Mapping[str, Any] | None) -> Step:
     occupied = folder.is_dir() and any(folder.iterdir())
     if not occupied:
         return Step(stage, folder)
-    known = record or {}
+    known = record if record is not None and "read" in record else {}
     if isinstance(stage, RecipeStage):
         if contents(folder).get("status") == DONE:
             return Step(stage, folder, DONE, known)
         begun = (folder / files.CHECKPOINTS).is_dir() or holds_folds(folder)
-        return Step(stage, folder, BEGUN, known) if begun else Step(stage, folder, record=known, fresh=True)
+        return Step(stage, folder, BEGUN, known) if begun else Step(stage, folder, record=known, fresh=bool(known))
     done = known.get("status") == DONE and stage.leaves(folder).exists()
     return Step(stage, folder, DONE if done else TODO, known)
 
 
-def _starts_anew(step: Step) -> bool:
-    """Whether a stage keeps nothing that could be lost: a verb that has not returned."""
-    return not isinstance(step.stage, RecipeStage) and step.state == TODO
+def _misfits(step: Step, before: Stage | None, kept: Mapping[str, str | None], *, trial: bool) -> list[Problem]:
+    """Why what is in a stage's folder is not what this ladder would leave there.
 
-
-def _misfits(
-    step: Step,
-    before: Stage | None,
-    steps: Mapping[str, Step],
-    records: Mapping[str, Any],
-    places: Mapping[str, Path],
-    *,
-    trial: bool,
-) -> list[Problem]:
-    """Why what a stage has left is not what this ladder would leave."""
-    name, folder = step.stage.name, step.folder
+    Args:
+        step: the stage.
+        before: as it was when the ladder was last run.
+        kept: of those that it reads, when each that stays as it is had ended.
+        trial: whether stages are cut short.
+    """
+    stage, folder, record = step.stage, step.folder, step.record
     again = f"delete {folder} to run it again, or choose another --output"
-    if step.state == TODO and not step.record:
+    if not record and not (folder.is_dir() and any(folder.iterdir())):
         return []
-    if not step.record or before is None:
+    if not record or before is None:
         return [Problem("the folder holds something else than a stage of this ladder", str(folder), again)]
-    if bool(step.record.get("trial")) != trial:
-        was = "" if step.record.get("trial") else "not "
-        return [Problem(f"stages.{name}: it was {was}cut short by --fast-dev-run", str(folder), again)]
-    problems = []
-    for other in step.stage.reads:
-        is_it = steps[other].state == DONE and records[other].get("ended") == step.record.get("read", {}).get(other)
-        if not is_it:
-            message = f"stages.{name}: it was run on what stage '{other}' had left, which is to be another"
-            problems.append(Problem(message, str(folder), again))
-    return [*problems, *_changes(step, before, places, again)]
+    if bool(record["trial"]) != trial:
+        message = f"stages.{stage.name}: it was {'' if record['trial'] else 'not '}cut short by --fast-dev-run"
+        return [Problem(message, str(folder), again)]
+    others = [
+        Problem(
+            f"stages.{stage.name}: it was run on what stage '{other}' had left, which is to be another",
+            str(folder),
+            again,
+        )
+        for other in stage.reads
+        if other not in kept or kept[other] != record["read"].get(other)
+    ]
+    return [*others, *_changes(step, before, again)]
 
 
-def _changes(step: Step, before: Stage, places: Mapping[str, Path], again: str) -> list[Problem]:
+def _changes(step: Step, before: Stage, again: str) -> list[Problem]:
     stage = step.stage
     was, now = before.document(), stage.document()
     if was == now:

@@ -95,6 +95,8 @@ def _refuse_alone(fabric: Fabric, nodes: int) -> None:
     if environment is not None:
         environment.validate_settings(num_devices=fabric.strategy.num_processes, num_nodes=nodes)  # type: ignore[attr-defined]
     elif int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1 and processes.from_outside():
+        if processes.is_alone():
+            return
         raise ValueError(
             "there are several processes, each of which would train on one device by itself; ask for as many devices"
         )

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import click
@@ -33,6 +34,7 @@ NEWS_SECONDS = 2.0
 _LOST = re.compile(r"onnection|Dist\w*Error|gloo|NCCL|TCPStore")
 PARENT = "STEM_FIRST_PROCESS"
 _watches: list[Watch] = []
+_alone = ContextVar("alone", default=False)
 
 
 def start(fabric: Fabric) -> None:
@@ -88,6 +90,21 @@ def _watch(watch: Watch) -> None:
 def from_outside() -> bool:
     """Whether torchrun or SLURM has started this process as one of several."""
     return torch.distributed.is_torchelastic_launched() or "SLURM_PROCID" in os.environ
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """What happens meanwhile is done by this process of a job by itself, on one device, while the others wait."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def is_alone() -> bool:
+    """Whether the other processes of the job wait for this one."""
+    return _alone.get()
 
 
 def one_of_several() -> bool:

@@ -154,6 +154,9 @@ class Page:
     def shortened(self, command: str) -> str:
         if not re.match(r"\s*stem run ", command) or "--resume" in command:
             return command
+        recipe = self.folder / command.split()[2]
+        if recipe.is_file() and "\nstages:" in recipe.read_text(encoding="utf-8"):
+            return f"{command} --fast-dev-run"
         return f"{command} {'trainer.max_epochs=2' if self.slow else FAST}"
 
     def needs_shell(self, command: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from stem_diffusion.latent_store import Contents, StoreWriter
 from stemcore import DataSpec, FieldSpec, Model
 from stemcore import run as train
-from stemcore.testing import CallbackExample, CommandExample, LossExample, ModelExample
+from stemcore.testing import CallbackExample, CommandExample, LossExample, ModelExample, RecipeExample
 
 
 def told(*shape: int) -> DataSpec:
@@ -147,3 +147,32 @@ def sample(folder: Path) -> CommandExample:
             (str(folder), *out),
         ),
     )
+
+
+def pixel_diffusion(folder: Path) -> RecipeExample:
+    """A few images in one folder."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for k in range(12):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(folder / f"{k}.png")
+    return RecipeExample(overrides=[f"data.train.path={folder}", "data.train.size=8", "data.batch_size=4"])
+
+
+def latent_diffusion(folder: Path) -> RecipeExample:
+    """Latents (4, 8, 8) of 24 images, and a network that is small."""
+    path = folder / "latents.h5"
+    contents = Contents(
+        items=24,
+        shape=(4, 8, 8),
+        dtype="float32",
+        identity={"sha256": "0" * 64, "source": "1" * 64, "posterior": "mean"},
+        about={"run": "runs/ae"},
+        fields={},
+        companions={"parts": np.array(["train", "train", "val"] * 8)},
+    )
+    with StoreWriter(path, contents) as store:
+        store.put(np.random.default_rng(0).standard_normal((24, 4, 8, 8), np.float32), {}, np.ones(24, bool))
+        store.finish()
+    small = ["model.channels=[32,32]", "model.attention=[2]", "data.batch_size=8"]
+    return RecipeExample(overrides=[f"data.train.path={path}", *small])

@@ -76,4 +76,6 @@ def stem_examples() -> dict[str, str]:
         "loss/denoising": "stem_diffusion.examples:denoising",
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
         "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
+        "recipe/latent-diffusion": "stem_diffusion.examples:latent_diffusion",
+        "recipe/pixel-diffusion": "stem_diffusion.examples:pixel_diffusion",
     }

@@ -14,9 +14,12 @@ from stemcore.assemble import check
 from stemcore.errors import UserError
 from stemcore.plugins import Catalogue, catalogue
 from stemcore.plugins.discovery import cause_of
-from stemcore.recipe import Recipe, load_recipe
+from stemcore.recipe import Recipe
+from stemcore.recipe.load import load
 from stemcore.recipe.schema import json_schema
 from stemcore.recipe.source import CoreLoader
+from stemcore.recipe.stages import LadderRecipe
+from stemcore.runs.ladder_check import check_ladder
 from stemcore.testing.examples import RecipeExample
 from stemcore.testing.promises import Broken, NotApplicable, ensure, promise
 from stemcore.testing.subject import Subject
@@ -39,7 +42,11 @@ def _as_written(subject: Subject) -> dict[str, Any]:
     return dict(written)
 
 
-def _loaded(subject: Subject) -> tuple[Recipe, list[str]]:
+MISSING = re.compile(r"(stages\.[\w-]+)?(?:: )?(\S+\.path) is required")
+"""A path that is for the user to give, in a stage or not."""
+
+
+def _loaded(subject: Subject) -> tuple[Recipe | LadderRecipe, list[str]]:
     """The recipe, and the keys that a user must still give; they are given a path that is not there."""
     if not any(entry.target == subject.entry.target for entry in catalogue().of_kind("recipe")):
         raise NotApplicable("its plugin is not installed: pip install -e .")
@@ -47,14 +54,15 @@ def _loaded(subject: Subject) -> tuple[Recipe, list[str]]:
     missing: list[str] = []
     name = f"{subject.entry.plugin}/{subject.entry.name}"
     try:
-        return load_recipe(name, overrides), missing
+        return load(name, overrides), missing
     except UserError as error:
-        missing = [m[1] for p in error.problems if (m := re.fullmatch(r"(\S+\.path) is required", p.message))]
+        found = [MISSING.fullmatch(problem.message) for problem in error.problems]
+        missing = [".".join(filter(None, match.groups())) for match in found if match is not None]
         if len(missing) < len(error.problems):
             raise Broken(f"it is not valid: {error}") from error
     absent = subject.folder / "not-there"
     try:
-        return load_recipe(name, [*overrides, *(f"{key}={absent}" for key in missing)]), missing
+        return load(name, [*overrides, *(f"{key}={absent}" for key in missing)]), missing
     except UserError as error:
         raise Broken(f"it is not valid: {error}") from error
 
@@ -98,7 +106,7 @@ def check_valid(subject: Subject) -> None:
 def check_resolved_again(subject: Subject) -> None:
     """Resolved, written out and read again it is the same recipe: a run directory's recipe repeats its run."""
     recipe, _ = _loaded(subject)
-    again = load_recipe(yaml.load(recipe.to_yaml(), CoreLoader))
+    again = load(yaml.load(recipe.to_yaml(), CoreLoader))
     ensure(again.document() == recipe.document(), "its resolved form reads as another recipe")
 
 
@@ -127,6 +135,6 @@ def check_fits_together(subject: Subject) -> None:
     if missing:
         raise NotApplicable(f"{', '.join(missing)} is for the user to give: an example may, by its overrides")
     try:
-        check(recipe)
+        check(recipe) if isinstance(recipe, Recipe) else check_ladder(recipe)
     except UserError as error:
         raise Broken(str(error)) from error
