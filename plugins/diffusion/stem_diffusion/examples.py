@@ -248,3 +248,11 @@ def latent_diffusion(folder: Path) -> RecipeExample:
         store.finish()
     small = ["model.channels=[32,32]", "model.attention=[2]", "data.batch_size=8"]
     return RecipeExample(overrides=[f"data.train.path={path}", *small])
+
+
+def controlnet(folder: Path) -> RecipeExample:
+    """A small base on the same store."""
+    steered(folder / "latents.h5")
+    base = train(recipe_of_base(folder / "latents.h5"), output=folder / "base")
+    small = ["data.batch_size=8", "data.split=item", "model.control=[label_map]", "model.hint_channels=4"]
+    return RecipeExample(overrides=[f"data.train.path={folder / 'latents.h5'}", f"model.base={base.directory}", *small])
