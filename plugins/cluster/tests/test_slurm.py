@@ -48,6 +48,11 @@ def rows(run: str) -> int:
     return len(table.read_text().splitlines()) - 1 if table.is_file() else 0
 
 
+def history(run: str) -> str:
+    path = Path(run, "job/history.txt")
+    return path.read_text() if path.is_file() else ""
+
+
 def over(asked: list[dict[str, Any]]) -> bool:
     return all(job["state"] not in ("pending", "running") for job in asked)
 
@@ -64,7 +69,7 @@ def test_a_job_whose_time_is_up_and_that_is_preempted_ends_with_the_weights_of_a
     until(lambda: rows("cut") >= 3)
     # What SLURM sends --notice seconds before the limit.
     subprocess.run(["scancel", "--signal=USR1", "--batch", number], check=True)
-    until(lambda: "requeue" in Path("cut/job/history.txt").read_text())
+    until(lambda: "requeue" in history("cut"))
     reached = rows("cut")
     assert reached < 150
     assert [job["state"] for job in jobs("cut")] == ["pending"]
@@ -134,9 +139,13 @@ def test_what_slurm_refuses_leaves_nothing(capsys):
 @pytest.mark.slow
 def test_a_job_that_reaches_its_time_limit_goes_on(jobs):
     limit = ["--time", "1m", "--notice", "5"]
-    assert execute([*SUBMIT, "trainer.max_epochs=1500", "--output", "long", *limit]) == 0
-    until(lambda: over(jobs("long")), 600)
+    assert execute([*SUBMIT, "trainer.max_epochs=100000", "--output", "long", *limit]) == 0
+    until(lambda: "requeue" in history("long"), 200)
+    reached = rows("long")
+    until(lambda: rows("long") > reached, 200)
+    assert execute(["jobs", "long", "--cancel"]) == 0
+    until(lambda: over(jobs("long")))
     (job,) = jobs("long")
-    assert (job["state"], job["epoch"]) == ("finished", 2000)
-    assert job["requeues"] >= 1
+    assert (job["state"], job["requeues"]) == ("cancelled", 1)
+    assert job["epoch"] > reached
     assert "DUE TO TIME LIMIT" not in "".join(path.read_text() for path in Path("long/job").glob("*.err"))

@@ -15,6 +15,7 @@ def stem_datasets() -> dict[str, str]:
 def stem_models() -> dict[str, str]:
     """Networks."""
     return {
+        "diffusion_controlnet": "stem_diffusion.controlnet:DiffusionControlnet",
         "diffusion_mlp": "stem_diffusion.mlp:DiffusionMlp",
         "diffusion_unet": "stem_diffusion.unet:DiffusionUnet",
     }
@@ -74,6 +75,7 @@ def stem_examples() -> dict[str, str]:
         "command/sample": "stem_diffusion.examples:sample",
         "dataset/latents": "stem_diffusion.store_examples:latents",
         "loss/denoising": "stem_diffusion.examples:denoising",
+        "model/diffusion_controlnet": "stem_diffusion.examples:diffusion_controlnet",
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
         "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
         "recipe/latent-diffusion": "stem_diffusion.examples:latent_diffusion",
