@@ -44,6 +44,7 @@ ORDINARY = {
     "step": "an optimizer step",
     "submit": "a method of pools of threads",
     "tensor": "a tensor",
+    "weighted": "losses times their weights, in a step",
 }
 # Hooks are named in the plural of their kinds, and so are some of the packages that implement them.
 MAY_NAME_HOOKS = {CORE / "hookspecs.py", CORE / "component" / "kinds.py"}
