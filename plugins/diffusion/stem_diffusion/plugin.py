@@ -57,7 +57,8 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in ("latent-diffusion", "pixel-diffusion")}
+    names = ("image-ladder", "latent-diffusion", "pixel-diffusion")
+    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in names}
 
 
 @hookimpl
