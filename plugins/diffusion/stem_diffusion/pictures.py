@@ -20,7 +20,7 @@ ACROSS = 12
 """Items beside what they were told."""
 
 COLOURS = np.array(
-    [[int(code[k : k + 2], 16) for k in (0, 2, 4)] for code in "000000 ffffff e69f00 56b4e9 009e73 f0e442".split()],
+    [[int(code[k : k + 2], 16) for k in (0, 2, 4)] for code in ["000000", "ffffff", "e69f00", "56b4e9", "009e73", "f0e442"]],
     np.uint8,
 )
 """Of classes of pixels, those after the second told apart by the colour-blind, too (Okabe & Ito 2008)."""
