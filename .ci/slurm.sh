@@ -8,10 +8,10 @@
 # Partitions: "short", and "urgent", whose jobs preempt those of "short" (they are requeued).
 set -euo pipefail
 
-daemons=(munged slurmctld slurmd)
-
 install() {
-    command -v munged slurmctld slurmd srun >/dev/null && return
+    local needed missing=
+    for needed in munged slurmctld slurmd srun; do command -v "$needed" >/dev/null || missing=1; done
+    [ -n "$missing" ] || return 0
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
     export DEBIAN_FRONTEND=noninteractive
     # Nothing is to be started by the installation itself.
@@ -60,7 +60,7 @@ SwitchType=switch/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=1,sched_min_interval=1,batch_sched_delay=0
+SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=1,batch_sched_delay=0
 ReturnToService=2
 JobRequeue=1
 MinJobAge=3600

@@ -47,14 +47,18 @@ if TYPE_CHECKING:
     from stemcore.plugins.deprecation import StemDeprecationWarning as StemDeprecationWarning
     from stemcore.recipe import Recipe as Recipe
     from stemcore.recipe import load_recipe as load_recipe
+    from stemcore.recipe.load import is_ladder as is_ladder
+    from stemcore.recipe.load import read_ladder as read_ladder
     from stemcore.recipe.node import Node as Node
     from stemcore.recipe.source import load_yaml as load_yaml
+    from stemcore.recipe.stages import LadderRecipe as LadderRecipe
     from stemcore.runs import Folds as Folds
     from stemcore.runs import Items as Items
     from stemcore.runs import Ladder as Ladder
     from stemcore.runs import Run as Run
     from stemcore.runs import load_run as load_run
     from stemcore.runs import run as run
+    from stemcore.runs.ladder_check import check_ladder as check_ladder
 
 __version__ = "0.1.0"
 
@@ -90,6 +94,10 @@ _HOME = {
     "StemDeprecationWarning": "stemcore.plugins.deprecation",
     "Recipe": "stemcore.recipe",
     "load_recipe": "stemcore.recipe",
+    "LadderRecipe": "stemcore.recipe.stages",
+    "is_ladder": "stemcore.recipe.load",
+    "read_ladder": "stemcore.recipe.load",
+    "check_ladder": "stemcore.runs.ladder_check",
     "load_yaml": "stemcore.recipe.source",
     "Node": "stemcore.recipe.node",
     "logged_scalars": "stemcore.assemble",

@@ -11,7 +11,7 @@ from stemcore.assemble.wiring import wire
 from stemcore.component.callback import Callback
 from stemcore.component.figure import Figure
 from stemcore.component.loss import Loss
-from stemcore.component.metric import Metric
+from stemcore.component.metric import Direction, Metric
 from stemcore.data.chain import MODEL, PHYSICAL
 from stemcore.errors import Problem, close_match
 from stemcore.recipe import Component
@@ -57,6 +57,9 @@ def build_terms(parts: Parts, problems: list[Problem]) -> None:
         {t.name: t.component for t in parts.metrics},
         [t.name for t in parts.metrics if t.every],
     )
+    for name, component in recipe.callbacks.items():
+        if name in parts.callbacks:
+            parts.directions |= _reported(parts, parts.callbacks[name], name, component.where, problems)
 
 
 def _wired(
@@ -84,6 +87,16 @@ def _wired(
 
 def _constant(weight: float) -> Callable[[float], float]:
     return lambda epoch: weight
+
+
+def _reported(parts: Parts, callback: Callback, name: str, where: str, problems: list[Problem]) -> dict[str, Direction]:
+    reported = dict(callback.reports())
+    problems += [
+        Problem(f"callback '{name}' reports '{scalar}', which is there without it", where, "leave one of them out")
+        for scalar in reported
+        if scalar in parts.directions
+    ]
+    return reported
 
 
 def _misnamed(callback: Callback, name: str, where: str) -> list[Problem]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stemcore.component.evaluation import evaluation
+from stemcore.component.metric import Direction
 from stemcore.component.model import Model
 from stemcore.files import write_atomically
 
@@ -35,6 +36,13 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
     stop_reason: str | None = None
     seed: int = 0
+
+    def report(self, values: Mapping[str, float]) -> None:
+        """Adds scalars to those of the epoch, for loggers, ``metrics`` and ``history``, under names that the callback's
+        :meth:`Callback.reports` announces. From ``on_validation_end`` or ``on_epoch_end``."""
+        self.metrics.update(values)
+        if self.history and self.history[-1].get("epoch") == self.epoch:
+            self.history[-1].update(values)
 
     def stop(self, reason: str) -> None:
         """Ends training after the current epoch."""
@@ -101,6 +109,11 @@ class Callback:
     overridden are called in order of ``order``, low first, ties by their place in the recipe."""
 
     order: ClassVar[int] = 0
+
+    def reports(self) -> Mapping[str, Direction]:
+        """The names of the scalars that it reports, such as ``memorization/share``, each with the direction that is
+        better, ``"min"`` or ``"max"``, or ``None`` where neither is. Loggers have columns for them."""
+        return {}
 
     def on_fit_start(self, state: State) -> None:
         """Before the first step, and after resuming."""

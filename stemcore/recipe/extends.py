@@ -9,9 +9,10 @@ from typing import Any
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import catalogue
+from stemcore.plugins.shipped import shipped_path
 from stemcore.plugins.signature import CORE_KEYS
 from stemcore.recipe.elements import element
-from stemcore.recipe.files import SUFFIXES, read_file, shipped_path
+from stemcore.recipe.files import SUFFIXES, read_file
 from stemcore.recipe.node import Node, Place, from_plain
 from stemcore.recipe.options import with_options
 from stemcore.recipe.requires import KEY, merged, unmet

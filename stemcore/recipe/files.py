@@ -1,35 +1,14 @@
-"""The YAML files behind recipes and options: where a shipped one is, and what stands in it."""
+"""The YAML files behind recipes and options."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from stemcore.errors import Problem, UserError
-from stemcore.plugins import Entry
 from stemcore.recipe.node import Node
 from stemcore.recipe.source import read_yaml
 
 SUFFIXES = (".yaml", ".yml")
-
-
-def shipped_path(entry: Entry) -> Path:
-    """The file of a shipped recipe or option, found without importing its package.
-
-    Raises:
-        UserError: if the package has no such file.
-    """
-    package, _, file = entry.target.partition(":")
-    try:
-        spec = find_spec(package)
-        folders = spec.submodule_search_locations if spec else None
-    except (ImportError, ValueError):
-        folders = None
-    for folder in folders or ():
-        if (Path(folder) / file).is_file():
-            return Path(folder) / file
-    who = f"{entry.kind} '{entry.name}' of plugin '{entry.plugin}' ({entry.distribution})"
-    raise UserError(f"{who} is not where it should be: no package '{package}' with a file {file}")
 
 
 def read_file(path: Path, label: str, problems: list[Problem]) -> Node:

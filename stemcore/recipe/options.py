@@ -12,7 +12,8 @@ from pathlib import Path
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import Entry, catalogue
-from stemcore.recipe.files import SUFFIXES, read_file, shipped_path
+from stemcore.plugins.shipped import shipped_path
+from stemcore.recipe.files import SUFFIXES, read_file
 from stemcore.recipe.node import Node
 from stemcore.recipe.slots import KEYED, SECTIONS, kind_at
 

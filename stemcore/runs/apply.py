@@ -213,7 +213,7 @@ class Run(RunReference):
             ``{"data": what was scored, "items": how many, "scores": {predictor: {metric: value}}}``; a metric that a
             simple prediction cannot have (one that asks for the model) is left out of its scores.
         """
-        loaded, source = self.load(data)
+        loaded, source = self.load(data, scored=True)
         if data is None:
             name, held_out = loaded.parts.sources.held_out()
             scored = f"{name} split", held_out
@@ -292,6 +292,8 @@ class Run(RunReference):
         with torch.random.fork_rng(devices=[]):  # the other model's first weights do not depend on this one's
             model, pipeline = assemble_alone(self.recipe, checkpoint.fields_of(contents))
         weights, where = contents["weights"], str(self.checkpoint)
+        if torch.empty(0).device.type == "meta":  # their shapes alone, which are checked nonetheless
+            weights = {name: weight.to("meta") for name, weight in weights.items()}
         checkpoint.load_weights(weights, checkpoint.MODEL, model, where)
         checkpoint.load_weights(weights, checkpoint.TRANSFORMS, pipeline, where)
         return FrozenRun(model, pipeline)
@@ -328,8 +330,13 @@ class Run(RunReference):
         finally:
             sources.close()
 
-    def load(self, data: str | Path | None = None) -> tuple[Loaded, Source]:
+    def load(self, data: str | Path | None = None, *, scored: bool = False) -> tuple[Loaded, Source]:
         """The model with its weights and transforms, on the recipe's device, and the items of ``data``.
+
+        Args:
+            data: other data; by default all of the run's own. They need not have all fields that the run was trained
+                on: labels and targets, which the model itself does not take, may be missing.
+            scored: whether losses and metrics are wanted, too: then what these need has to be there.
 
         Raises:
             UserError: if the data do not fit the model.
@@ -339,8 +346,21 @@ class Run(RunReference):
             source = whole(parts.sources.train.dataset)
         else:
             source = self._elsewhere(data)
-            parts = assemble(_one_device(self.recipe), Sources(source, None, None))
+            there = source if scored else whole(Declared(self._with_missing(source.dataset)))
+            parts = assemble(_one_device(self.recipe), Sources(there, None, None))
+            self._refuse_lacking(parts, source.dataset, str(data))
         return self._loaded(parts), source
+
+    def _with_missing(self, dataset: Dataset) -> DataSpec:
+        """The fields of other data, and those that the run was trained on and they lack: the model is built by all."""
+        return DataSpec({**self.fields, **dataset.fields}, dataset.scan_shape)
+
+    def _refuse_lacking(self, parts: Parts, dataset: Dataset, where: str) -> None:
+        needed = {wire.source for wire in parts.model_wires if not wire.optional} & {*self.fields}
+        missing = sorted(needed - {*dataset.fields})
+        if missing:
+            names = ", ".join(f"'{name}'" for name in missing)
+            raise UserError(f"the data have no {names}, which the model takes", where=where)
 
     def _elsewhere(self, data: str | Path) -> Source:
         train = self.recipe.data.train

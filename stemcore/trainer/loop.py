@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning_fabric import Fabric
@@ -15,7 +15,6 @@ from stemcore.assemble import Parts
 from stemcore.component.callback import State
 from stemcore.component.logger import Logger
 from stemcore.component.model import Model
-from stemcore.data.source import Source
 from stemcore.errors import Interrupted
 from stemcore.progress import Reporter, Task
 from stemcore.trainer.callbacks import own
@@ -58,16 +57,13 @@ class Trainer:
         limits: Limits | None = None,
     ) -> None:
         self.parts, self.model, self.fabric, self.directory = parts, model, fabric, directory
-        self.recipe, self.config = parts.recipe, parts.recipe.trainer
-        self.loggers, self.reporter, self.limits = loggers, reporter, limits or Limits()
+        self.recipe, self.config, self.loggers, self.reporter = parts.recipe, parts.recipe.trainer, loggers, reporter
         self.interrupt = Interrupt()
         # One of several processes that waits for storage holds on for a while: all are to stop at the same step.
         patience = 0.0 if fabric.world_size == 1 else STORAGE_SECONDS
-        setup = self.setup = Setup(parts, model, fabric, self.limits, stop=lambda: self.interrupt.waited(patience))
+        limits = limits or Limits()
+        setup = self.setup = Setup(parts, model, fabric, limits, stop=lambda: self.interrupt.waited(patience))
         self.feed, self.together, self.passes = setup.feed, setup.together, setup.passes
-        # Reading a loss makes a GPU and its host wait for each other, and processes for one another.
-        alone_on_cpu = fabric.device.type == "cpu" and self.together.world == 1
-        self.read_every = 1 if alone_on_cpu else self.config.log_every_n_steps
         self.train_metrics = [t for t in parts.metrics if t.every]
         self.state = RunState(setup, directory, loggers)
         self.position = Position(setup.new_meter())
@@ -104,7 +100,7 @@ class Trainer:
                 Profile(config.profile and self.setup.first, self.directory) as profile,
                 self.reporter.task("epochs", state.max_epochs, done=state.epoch) as epochs,
             ):
-                while state.epoch < state.max_epochs and state.stop_reason is None:
+                while state.epoch < state.max_epochs and (state.stop_reason is None or self.position.batch):
                     self._train_epoch(profile)
                     self._end_epoch()
                     shown = {n: state.metrics[n] for n in ("train/loss", "val/loss") if n in state.metrics}
@@ -118,6 +114,8 @@ class Trainer:
     def _train_epoch(self, profile: Profile) -> None:
         state, config, position = self.state, self.config, self.position
         accumulate = config.accumulate_grad_batches
+        if self._enough():  # resumed after its last step
+            return
         self.callbacks("on_epoch_start", state)
         total = self.feed.batches_per_epoch
         self.setup.step.train()
@@ -139,15 +137,23 @@ class Trainer:
                 self._optimizer_step()
                 profile.step()
                 self._after_step(rows, tensors, task, window)
+                enough = self._enough()
                 if self.together.any(self.interrupt.requested):
                     self._interrupted()
-                if config.max_steps is not None and state.step >= config.max_steps:
-                    state.stop(f"max_steps {config.max_steps} reached")
+                if enough:
                     break
             else:
                 if position.batch < total:  # storage kept the loop waiting until somebody asked it to stop
                     alone = self.together.world == 1  # else the others wait elsewhere, and cannot save
                     self._interrupted(between_steps=alone and position.batch % accumulate == 0)
+
+    def _enough(self) -> bool:
+        """Whether this was the last step that the recipe wants."""
+        most = self.config.max_steps
+        if most is None or self.state.step < most:
+            return False
+        self.state.stop(f"max_steps {most} reached")
+        return True
 
     def _forward(self, rows: dict[str, Tensor], everywhere: int) -> tuple[Sequence[Tensor], Tensor, Any]:
         """The objectives of a batch and its losses; ``everywhere`` are the items that all processes have at the same
@@ -188,7 +194,7 @@ class Trainer:
 
     def _after_step(self, rows: dict[str, Tensor], tensors: Any, task: Task, window: int) -> None:
         state, config, meter = self.state, self.config, self.position.meter
-        if state.step % self.read_every == 0:
+        if state.step % self.setup.read_every == 0:
             meter.read()
         task.advance(window)
         self.callbacks("on_step_end", state)
@@ -211,16 +217,19 @@ class Trainer:
             self.snapshots.save()
 
     def _end_epoch(self) -> None:
-        state, parts, groups = self.state, self.parts, self.setup.groups
-        means = self.position.meter.means()
-        state.epoch += 1
-        state.metrics = {"epoch": float(state.epoch), "step": float(state.step)} | rates(groups)
-        state.metrics |= {f"train/{n}": v for n, v in means.items()}
-        self.position.batch, self.position.meter = 0, self.setup.new_meter()
-        last = state.epoch == state.max_epochs or state.stop_reason is not None
-        if parts.sources.val is not None and (state.epoch % self.config.val_every_n_epochs == 0 or last):
-            with self.setup.averaged():
-                state.metrics |= self._validate(parts.sources.val)
+        state, groups = self.state, self.setup.groups
+        means, epoch = self.position.meter.means(), state.epoch + 1
+        last = epoch == state.max_epochs or state.stop_reason is not None
+        due = epoch % self.config.val_every_n_epochs == 0 or last
+        # Until here nothing of the run has changed since its last step. Of several processes none stops by itself.
+        stop = (lambda: self.interrupt.requested) if self.together.world == 1 else (lambda: False)
+        scores = validate(self.setup, epoch, self.reporter, stop) if due else {}
+        if scores is None:
+            self._interrupted()
+        state.epoch, self.position.batch, self.position.meter = epoch, 0, self.setup.new_meter()
+        state.metrics = {"epoch": float(epoch), "step": float(state.step)} | rates(groups)
+        state.metrics |= {f"train/{n}": v for n, v in means.items()} | scores
+        if scores:
             self.callbacks("on_validation_end", state)
         for group in groups:
             group.step_scheduler("epoch", state.metrics)
@@ -233,16 +242,7 @@ class Trainer:
         for name in self.keeper.outdone:
             self.snapshots.saver.drop(name)
 
-    def _validate(self, source: Source) -> dict[str, float]:
-        return validate(
-            self.passes, self.model, self.parts, source, self.fabric, self.together,
-            weights={n: weight(self.state.epoch) for n, weight in self.parts.weights.items()},
-            progress=self.state.epoch / self.state.max_epochs,
-            reporter=self.reporter,
-            limit=self.limits.val_batches,
-        )  # fmt: skip
-
-    def _interrupted(self, between_steps: bool = True) -> None:
+    def _interrupted(self, between_steps: bool = True) -> NoReturn:
         """Saves and stops; within the batches of one step the checkpoint of an earlier one stands."""
         if between_steps:
             self.snapshots.save()

@@ -57,6 +57,7 @@ class Setup:
         apart: whether each optimizer has a backward pass of its own, to its own parameters alone.
         feed: training batches.
         averages: of the weights, where the recipe wants them.
+        read_every: steps after which losses are read from the device.
         together: the processes of the run.
     """
 
@@ -87,9 +88,12 @@ class Setup:
         self.passes = Passes(fabric, self.step)
         for group in self.groups:
             fuse(group.optimizer, model)
+        # Reading a loss makes a GPU and its host wait for each other, and processes for one another.
+        alone_on_cpu = fabric.device.type == "cpu" and self.together.world == 1
+        self.read_every = 1 if alone_on_cpu else config.log_every_n_steps
         self.generator = torch.Generator(fabric.device)
         parts.pipeline.to(fabric.device)
-        for frozen in [module for module in model.modules() if isinstance(module, FrozenRun)]:
+        for frozen in [module for module in step.modules() if isinstance(module, FrozenRun)]:
             frozen.to(fabric.device)  # sharding moves parameters alone
         if config.compile:
             parts.pipeline.compile_transforms()

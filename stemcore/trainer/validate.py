@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from stemcore.assemble.monitors import logged
 from stemcore.assemble.parts import Term
 from stemcore.assemble.wiring import Tensors
 from stemcore.component.evaluation import evaluation as evaluation
-from stemcore.component.model import Model
 from stemcore.data.source import Source
 from stemcore.data.tensors import Batch
 from stemcore.errors import UserError
@@ -21,17 +20,13 @@ from stemcore.progress import Reporter
 from stemcore.trainer.feed import loader_of
 from stemcore.trainer.interrupt import heeding
 from stemcore.trainer.meters import Meter
-from stemcore.trainer.passes import Passes
+from stemcore.trainer.setup import Setup
 from stemcore.trainer.together import Together
 
 
-def stored_batches(parts: Parts, source: Source, fabric: Fabric, limit: int | None = None) -> Iterator[Batch]:
-    """The batches of a source in storage order, on the device; this process's share of them."""
-    return loader_of(parts, fabric).ordered(source, parts.recipe.data.evaluation_batch_size, limit)
-
-
 def heeded_batches(parts: Parts, source: Source, fabric: Fabric) -> Iterator[Batch]:
-    """:func:`stored_batches`, up to the next SIGINT or SIGTERM.
+    """The batches of a source in storage order, on the device; this process's share of them, up to the next SIGINT or
+    SIGTERM.
 
     Raises:
         KeyboardInterrupt: after either.
@@ -41,28 +36,26 @@ def heeded_batches(parts: Parts, source: Source, fabric: Fabric) -> Iterator[Bat
 
 
 def validate(
-    passes: Passes,
-    model: Model,
-    parts: Parts,
-    source: Source,
-    fabric: Fabric,
-    together: Together,
-    *,
-    weights: Mapping[str, float],
-    progress: float,
-    reporter: Reporter,
-    limit: int | None = None,
-) -> dict[str, float]:
-    """``val/loss``, every term, and every metric over a source, by their logged names."""
-    names = ["loss", *(t.name for t in parts.losses)]
+    setup: Setup, epoch: int, reporter: Reporter, stop: Callable[[], bool] = lambda: False
+) -> dict[str, float] | None:
+    """``val/loss``, every term, and every metric over the validation data, by their logged names, at the end of epoch
+    number ``epoch``, counted from 1; nothing where there are no such data. ``None`` as soon as ``stop`` says so."""
+    parts, passes, limit, source = setup.parts, setup.passes, setup.limits.val_batches, setup.parts.sources.val
+    if source is None:
+        return {}
+    weights = {n: weight(epoch) for n, weight in parts.weights.items()}
+    progress = epoch / setup.max_epochs
+    names = setup.new_meter().names
     meter = Meter(names)
     metrics = list(parts.metrics)
     for term in metrics:
-        term.component.to(fabric.device).reset()
-    context = parts.context(model, progress)
+        term.component.to(setup.fabric.device).reset()
+    context = parts.context(setup.model, progress)
     total = len(source) if limit is None else min(len(source), limit * parts.recipe.data.evaluation_batch_size)
-    with evaluation(passes.wrapped, parts.recipe.seed), reporter.task("validating", total) as task:
-        for stored, counts in _in_step(parts, source, fabric, limit, passes.sharded):
+    with setup.averaged(), evaluation(passes.wrapped, parts.recipe.seed), reporter.task("validating", total) as task:
+        for stored, counts in _in_step(setup, source, stop):
+            if stop():
+                return None
             batch = parts.pipeline(stored)
             _, values, outputs = passes.evaluate(batch, weights, progress)
             if not counts:
@@ -71,30 +64,30 @@ def validate(
             meter.add(values, items)
             update(metrics, parts.tensors(batch, outputs), context)
             task.advance(items)
-        scores = {f"val/{n}": v for n, v in _reduced(meter, together).items()}
+        if stop():  # storage kept waiting, and the batches ended early
+            return None
+        scores = {f"val/{n}": v for n, v in _reduced(meter, setup.together).items()}
         for name, value in compute(metrics).items():
             scores[logged("val", name, names)] = value
     return scores
 
 
-def _in_step(
-    parts: Parts, source: Source, fabric: Fabric, limit: int | None, sharded: bool
-) -> Iterator[tuple[Batch, bool]]:
+def _in_step(setup: Setup, source: Source, stop: Callable[[], bool]) -> Iterator[tuple[Batch, bool]]:
     """This process's batches, each with whether it counts. Where parameters are shared out, every process goes through
     as many as the first does: one with fewer goes through some that do not count."""
-    done = 0
-    for stored in stored_batches(parts, source, fabric, limit):
+    parts, fabric, limit = setup.parts, setup.fabric, setup.limits.val_batches
+    done, size = 0, parts.recipe.data.evaluation_batch_size
+    loader = loader_of(parts, fabric, stop)
+    for stored in loader.ordered(source, size, limit):
         yield stored, True
         done += 1
-    if not sharded or not len(source):
+    if not setup.passes.sharded or not len(source):
         return
-    size = parts.recipe.data.evaluation_batch_size
     whole = -(-len(source) // size)
     most = -(-whole // fabric.world_size)
     most = most if limit is None else min(most, limit)
     if done < most:
-        alone = replace(loader_of(parts, fabric), rank=0, world=1)
-        for stored in alone.ordered(source, size, most - done):
+        for stored in replace(loader, rank=0, world=1).ordered(source, size, most - done):
             yield stored, False
 
 

@@ -18,8 +18,8 @@ import pytest
 from stemcore.cli.main import execute
 from stemcore.errors import UserError
 from stemcore.plugins import catalogue
+from stemcore.plugins.shipped import shipped_path
 from stemcore.recipe import load_recipe
-from stemcore.recipe.files import shipped_path
 from stemcore.recipe.options import options_of
 from stemcore.recipe.schema import json_schema
 from tests.editor.language_server import LanguageServer

@@ -14,8 +14,8 @@ import pytest
 
 from stemcore.errors import UserError
 from stemcore.plugins import catalogue
+from stemcore.plugins.shipped import shipped_path
 from stemcore.recipe import Recipe, load_recipe
-from stemcore.recipe.files import shipped_path
 from stemcore.recipe.schema import json_schema
 from stemcore.recipe.source import read_yaml
 

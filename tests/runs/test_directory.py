@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from stemcore import load_recipe
 from stemcore.assemble import assemble
-from stemcore.errors import TrainingFailed
-from stemcore.runs.directory import begin, default_output
+from stemcore.errors import TrainingFailed, UserError
+from stemcore.runs.directory import JOB, begin, default_output, refuse_occupied, undone_if_wrong
 
 
 def test_of_two_runs_that_begin_at_once_the_second_is_refused_and_the_first_left_alone(
@@ -37,3 +38,18 @@ def test_runs_of_the_same_second_get_folders_of_their_own(
         made.append(folder)
     assert len(set(made)) == 3
     assert {f.parent for f in made} == {Path("runs/small")}
+
+
+def test_the_job_of_a_run_may_be_there_before_it_and_stays(
+    small: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    (output / JOB).mkdir(parents=True)
+    (output / JOB / "job.sh").write_text("stem run")
+    refuse_occupied(output)
+    parts = assemble(load_recipe(small()))
+    with suppress(UserError), undone_if_wrong(output):
+        begin(output, parts, "a device")
+        refuse_occupied(output)
+    assert [path.name for path in output.iterdir()] == [JOB], "refused, as it holds a run, it was undone"
+    assert (output / JOB / "job.sh").read_text() == "stem run"

@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,8 @@ def test_runs_use_runs_that_use_runs(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_is_built_under_the_meta_device_without_its_weights(trained: Path) -> None:
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("error")
         frozen = load_run(trained / "ae").frozen()
         outputs = frozen.model(input=frozen.to_model("input", torch.zeros(2, 1, 16, 16)))
     assert outputs["prediction"].device.type == "meta"
@@ -281,6 +283,17 @@ def test_a_compiled_model_uses_it_the_same(trained: Path) -> None:
     torch.testing.assert_close(compiled(input=x)["prediction"], model(input=x)["prediction"])
     compiled(input=x)["prediction"].sum().backward()
     assert model.change.weight.grad is not None
+
+
+def test_editors_are_told_what_it_is() -> None:
+    from stemcore.recipe.schema_values import keys_of
+
+    schema = catalogue().schema(catalogue().find("model", "refiner"))
+    key = keys_of(schema.model, {}, required=True)["base"]
+    assert "`run-path | mapping`, required" in key["markdownDescription"]
+    assert key["type"] == ["string", "object"]
+    assert set(key["properties"]) == {"path", "sha256"}
+    assert key["additionalProperties"] is False
 
 
 def test_the_hash_is_of_the_file_and_follows_it(tmp_path: Path) -> None:

@@ -78,6 +78,16 @@ def test_conditions_go_with_their_items_in_batches(predictor) -> None:
         drawn(found, 0)
 
 
+def test_what_lies_on_the_pixels_of_an_item_is_moved_as_items_are(predictor) -> None:
+    found, model = predictor
+    wide = found.fields["expected"]
+    assert (wide.like, wide.shape) == ("input", (1, 64, 64))
+    drawn(found, 2, conditions={"expected": np.ones((2, *wide.shape), np.float32)})
+    (seen,) = model.seen
+    assert set(seen) == {"expected"}
+    assert torch.equal(seen["expected"], torch.full((2, 1, 16, 16), 16.0))  # sums of 4 x 4 pixels
+
+
 def test_a_model_that_does_not_sample_says_so(tmp_path) -> None:
     recipe = changed(SMALL, {})
     trained = run(recipe, output=tmp_path / "run", fast_dev_run=True, reporter=QUIET)

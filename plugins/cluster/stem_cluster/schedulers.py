@@ -119,7 +119,7 @@ def states(scheduler: str, jobs: Sequence[str]) -> dict[str, str]:
 
 def _of_slurm(jobs: Sequence[str]) -> dict[str, str]:
     wanted = set(jobs)
-    done = _run(["squeue", "--noheader", "--me", "--array", "--states=all", "--format=%i %T"])
+    done = _run(["squeue", "-h", "--array", "--states=all", "--format=%i %T", f"--jobs={','.join(jobs)}"])
     found = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip())
     missing = sorted(wanted - found.keys())
     if missing and shutil.which("sacct"):

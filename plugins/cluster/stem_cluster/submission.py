@@ -8,21 +8,20 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from stem_cluster import schedulers
 from stem_cluster.array import overrides_of, read_array
+from stem_cluster.recipes import CHECKED_WITH, Trained, as_the_recipe_says, check, devices_of, everywhere, load
 from stem_cluster.record import Record
 from stem_cluster.resources import Resources
 from stem_cluster.script import CANCELLED, HISTORY, JOB, RECIPE, RESUBMITTED, SCRIPT, Plan
-from stemcore import Recipe, StemDeprecationWarning, UserError, load_recipe, logged_scalars, write_atomically
+from stemcore import StemDeprecationWarning, UserError, write_atomically
 
 ARRAY_SCRIPT = "array.sh"
-CHECKED_WITH = ("backend=cpu", "trainer.precision=32")
-"""The machine where a job is submitted need not have the device on which it will run."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class One:
     """A run to be submitted: its directory, its recipe, and its values in an array."""
 
     directory: Path
-    recipe: Recipe | None
+    recipe: Trained | None
     values: Mapping[str, Any]
 
 
@@ -126,7 +125,7 @@ def prepare(request: Request) -> Submission:
         recipe, runs = _to_go_on(request)
     else:
         recipe, runs = _anew(request)
-    resources = _as_the_recipe_says(request.resources, recipe)
+    resources = as_the_recipe_says(request.resources, recipe)
     resources.refuse_unfit(scheduler, request.notice)
     plan = Plan(
         scheduler,
@@ -142,8 +141,8 @@ def prepare(request: Request) -> Submission:
     return Submission(plan, runs, above, request.parallel, request.command)
 
 
-def _anew(request: Request) -> tuple[Recipe, list[One]]:
-    given = [*request.overrides, *_devices(request.resources)]
+def _anew(request: Request) -> tuple[Trained, list[One]]:
+    given = [*request.overrides, *everywhere(request.recipe, devices_of(request.resources))]
     points = read_array(request.array) if request.array else [{}]
     recipes = _checked(request, given, points)
     output = (request.output or _default_output(recipes[0])).absolute()
@@ -157,24 +156,26 @@ def _anew(request: Request) -> tuple[Recipe, list[One]]:
     return recipes[0], [One(*run) for run in zip(places, recipes, points, strict=True)]
 
 
-def _checked(request: Request, given: Sequence[str], points: Sequence[Mapping[str, Any]]) -> list[Recipe]:
-    recipes, problems = [], []
+def _checked(request: Request, given: Sequence[str], points: Sequence[Mapping[str, Any]]) -> list[Trained]:
+    checked_with = everywhere(request.recipe, CHECKED_WITH)
+    recipes: list[Trained] = []
+    errors: list[UserError] = []
     for number, values in enumerate(points):
         with warnings.catch_warnings():
             if number:  # what is deprecated is said once
                 warnings.simplefilter("ignore", StemDeprecationWarning)
             try:
-                recipes.append(load_recipe(request.recipe, [*given, *overrides_of(values)]))
+                recipes.append(load(request.recipe, [*given, *overrides_of(values)]))
                 warnings.simplefilter("ignore", StemDeprecationWarning)
-                logged_scalars(load_recipe(request.recipe, [*given, *overrides_of(values), *CHECKED_WITH]))
+                check(load(request.recipe, [*given, *overrides_of(values), *checked_with]))
             except UserError as error:
-                problems += error.problems
-    if problems:
-        raise UserError(*dict.fromkeys(problems))
+                errors.append(error)
+    if errors:
+        raise UserError(*dict.fromkeys(problem for error in errors for problem in error.problems))
     return recipes
 
 
-def _to_go_on(request: Request) -> tuple[Recipe, list[One]]:
+def _to_go_on(request: Request) -> tuple[Trained, list[One]]:
     assert request.resume is not None
     directory = request.resume.absolute()
     for option, there in {"--output": request.output, "--array": request.array}.items():
@@ -187,24 +188,11 @@ def _to_go_on(request: Request) -> tuple[Recipe, list[One]]:
     path = own if own.is_file() else kept
     if not path.is_file():
         raise UserError("it holds no run", where=str(directory), hint="give the directory of a run that was begun")
-    recipe = load_recipe(path)
+    recipe = load(path, ())
     return recipe, [One(directory, None if kept.is_file() else recipe, {})]
 
 
-def _devices(resources: Resources) -> list[str]:
-    """What the recipe is told of the devices, where the command names them."""
-    named = {"trainer.devices": resources.tasks, "trainer.num_nodes": resources.nodes}
-    return [f"{key}={count}" for key, count in named.items() if count]
-
-
-def _as_the_recipe_says(resources: Resources, recipe: Recipe) -> Resources:
-    """The resources, with the processes and machines of the recipe where the command names none."""
-    devices = recipe.trainer.devices
-    tasks = len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 1
-    return replace(resources, tasks=max(tasks, 1), nodes=recipe.trainer.num_nodes)
-
-
-def _default_output(recipe: Recipe) -> Path:
+def _default_output(recipe: Trained) -> Path:
     """``runs/<recipe name>/<time>``, as of ``stem run``; two submissions of one second get two folders."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path("runs") / recipe.name

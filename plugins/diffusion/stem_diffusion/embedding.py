@@ -70,7 +70,9 @@ def embed(run: Run, out: Path, wanted: Wanted, data: str | Path | None = None) -
         contents = _contents(run, dataset, shape, wanted, parts)
         trains = np.ones(len(dataset), bool) if parts is None else np.asarray(parts) == "train"
         with StoreWriter(out, contents, restart=wanted.restart) as store:
-            rest = source.only(source.indices[store.done :])
+            # Items come block by block, which need not be the order of their numbers.
+            in_order = np.concatenate([*dataset.blocks(), np.empty(0, np.int64)])
+            rest = source.only(np.sort(in_order[store.done :]))
             verb = loaded.model.encode if wanted.posterior == "mean" else partial(_posterior, loaded.model)
             loaded.each(rest, verb, _Filling(store, trains, wanted.seed), "embedding", reporter())
             return store.finish()
@@ -88,7 +90,7 @@ class _Filling:
         items = stored["index"].cpu().numpy()
         latents = _rows(given) if isinstance(given, Tensor) else drawn(*map(_rows, given), items, self._seed)
         fields = {name: stored[name].cpu().numpy() for name in self._store.contents.fields}
-        self._store.put(latents, fields, self._trains[items])
+        self._store.put(latents, fields, self._trains[items], items)
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self._store.save()
             self._saved = time.monotonic()

@@ -150,6 +150,8 @@ def _fitting(field: FieldSpec, values: np.ndarray, text: str) -> np.ndarray:
     if not fits or any(w not in (None, s) for w, s in zip(field.shape, values.shape[1:], strict=True)):
         one = values.shape[1:] if fits else values.shape
         raise UserError(f"'{field.name}' is of shape {field.shape}, {text} of {one}")
+    if np.dtype(field.dtype).kind == "f" and values.dtype in (np.uint8, np.uint16):
+        values = values / (np.iinfo(values.dtype).max / 2) - 1  # from -1 to 1, as the data set 'images' has it
     if values.dtype != np.dtype(field.dtype) and not np.can_cast(values.dtype, field.dtype, "same_kind"):
         raise UserError(f"'{field.name}' is stored as {field.dtype}, {text} holds {values.dtype}")
     if field.classes and (values.max(initial=0) >= len(field.classes)):

@@ -90,7 +90,11 @@ class Moments:
 
 
 class StoreWriter:
-    """A store that is being filled, item after item. As a context it is closed in the end, whatever has come by then.
+    """A store that is being filled, in an order that is always the same. As a context it is closed in the end, whatever
+    has come by then.
+
+    Attributes:
+        done: how many items have come.
 
     Args:
         out: the file that is wanted; until it is finished it lies beside under another name.
@@ -124,27 +128,37 @@ class StoreWriter:
             message = f"a store was begun here that differs in {', '.join(differs)}"
             raise UserError(message, where=str(self.out), hint="--restart begins anew, or give the output another name")
 
-    def put(self, latents: np.ndarray, fields: Mapping[str, np.ndarray], counts: np.ndarray) -> None:
+    def put(
+        self,
+        latents: np.ndarray,
+        fields: Mapping[str, np.ndarray],
+        counts: np.ndarray,
+        items: np.ndarray | None = None,
+    ) -> None:
         """Takes the next items.
 
         Args:
             latents: (n, *shape).
             fields: what is copied, each (n, ...).
             counts: (n,) bool, which of them the scale factor is computed from.
+            items: (n,) their numbers; those that follow without it.
 
         Raises:
             UserError: if a latent is not finite, or beyond what the type can hold.
         """
+        items = np.arange(self.done, self.done + len(latents)) if items is None else items
         stored = latents.astype(self.contents.dtype)
         ok = np.isfinite(stored).reshape(len(stored), -1).all(axis=1)
         if not ok.all():
-            raise self._not_finite(latents, self.done + int(np.argmin(ok)), int(np.argmin(ok)))
-        here = slice(self.done, self.done + len(stored))
-        self._file[LATENTS][here] = stored
-        for name in self.contents.fields:
-            self._file[FIELDS][name][here] = fields[name]
+            raise self._not_finite(latents, int(items[np.argmin(ok)]), int(np.argmin(ok)))
+        order = np.argsort(items)
+        for rows in np.split(order, np.flatnonzero(np.diff(items[order]) != 1) + 1):
+            here = slice(int(items[rows[0]]), int(items[rows[-1]]) + 1)
+            self._file[LATENTS][here] = stored[rows]
+            for name in self.contents.fields:
+                self._file[FIELDS][name][here] = fields[name][rows]
         self.moments.add(stored[counts])
-        self.done = here.stop
+        self.done += len(stored)
 
     def _not_finite(self, latents: np.ndarray, item: int, row: int) -> UserError:
         if np.isfinite(latents[row]).all():

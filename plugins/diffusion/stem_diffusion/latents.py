@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from stem_diffusion.latent_store import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
-from stemcore import Dataset, DataSpec, FieldSpec, Run, UserError
+from stemcore import Dataset, FieldSpec, Run, UserError
 
 HINT = "a latent store is written by 'stem embed RUN --out FILE'"
 EMBED_AGAIN = "give the run that made it, or call 'stem embed' with the one that is wanted"
@@ -168,18 +168,6 @@ class Latents(Dataset):
 def made_by_another(store: Latents, run: Run) -> str:
     """Says which two runs are not one."""
     return f"the latents were made by {store.run} (SHA-256 {store.sha256[:12]}), not by {run.given} ({run.sha256[:12]})"
-
-
-def refuse_other_encoder(spec: DataSpec, autoencoder: Run | None) -> None:
-    """Sees to it that the latents of a model's input were made by the run that is to decode them.
-
-    Raises:
-        UserError: if another one made them.
-    """
-    source = spec["input"].source
-    if autoencoder is not None and source not in (None, autoencoder.sha256):
-        message = f"the latents were made by another run (SHA-256 {source[:12]}) than {autoencoder.given}"
-        raise UserError(f"{message} ({autoencoder.sha256[:12]}), which is to decode them", hint=EMBED_AGAIN)
 
 
 def _open(path: Path) -> h5py.File:

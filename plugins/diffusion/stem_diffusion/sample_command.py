@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from stemcore import Command, complete_overrides_of_run, complete_runs, reporter
+from stemcore import Command, UserError, complete_overrides_of_run, complete_runs, reporter
 
 SAMPLERS = ("ddpm", "ddim", "dpm++")
 PARTS = ("train", "val", "test")
@@ -61,6 +61,10 @@ def sample(
     """
     from stem_diffusion.drawing import Drawing
 
+    if guidance is not None and not conditions and part is None:
+        raise UserError(
+            "is for samples under conditions", where="--guidance", hint="give one by --condition NAME=VALUE"
+        )
     given = {"sampler": sampler, "steps": steps, "guidance": guidance, "eta": eta}
     settings = [f"model.{name}={value}" for name, value in given.items() if value is not None]
     with redirect_stdout(sys.stderr):

@@ -69,7 +69,7 @@ def latents(folder: Path) -> DatasetExample:
         store.put(values, fields, np.ones(300, bool))
         store.finish()
     with StoreWriter(unfinished, contents) as store:
-        store.put(values[:9], {name: array[:9] for name, array in fields.items()}, np.ones(9, bool))
+        store.put(values[:9], {n: array[:9] for n, array in fields.items()}, np.ones(9, bool))
         begun = store.part
     begun.rename(unfinished)
     return DatasetExample(config={"path": str(path)}, broken={"an unfinished store": {"path": str(unfinished)}})

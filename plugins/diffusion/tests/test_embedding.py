@@ -13,11 +13,11 @@ import pytest
 from stem_diffusion import embedding
 from stem_diffusion.embedding import drawn
 from stem_diffusion.latent_store import StoreWriter, part_of
-from stem_diffusion.latents import Latents, refuse_other_encoder
+from stem_diffusion.latents import Latents
 from stem_diffusion.store_examples import recipe
 
 import stemcore
-from stemcore import DataSpec, UserError, load_recipe
+from stemcore import UserError, load_recipe
 from stemcore.assemble import assemble
 from stemcore.cli.main import execute
 
@@ -87,9 +87,9 @@ def test_the_noise_of_draws_is_normal() -> None:
 def test_a_call_that_was_interrupted_is_gone_on_with(place, monkeypatch, capsys) -> None:
     put, items = StoreWriter.put, []
 
-    def stopped(self, latents, fields, counts) -> None:
+    def stopped(self, latents, *rest) -> None:
         items.append(len(latents))
-        put(self, latents, fields, counts)
+        put(self, latents, *rest)
         if len(items) == 3:
             signal.raise_signal(signal.SIGINT)
 
@@ -108,6 +108,28 @@ def test_a_call_that_was_interrupted_is_gone_on_with(place, monkeypatch, capsys)
         assert again.attrs["scale_factor"] == pytest.approx(mean.attrs["scale_factor"], rel=1e-6)
 
 
+def test_items_keep_their_numbers_where_chunks_span_lines_of_the_scan(place, monkeypatch) -> None:
+    with h5py.File(stemcore.load_run("ae").load()[1].dataset.files[0]) as sample, h5py.File("tiled.h5", "w") as file:
+        patterns = sample["patterns"][()].reshape(32, 40, 64, 64)[:, :20]
+        file.create_dataset("patterns", data=patterns, chunks=(8, 5, 64, 64))
+    given = recipe()
+    given["data"]["train"] = {"type": "hdf5", "path": "tiled.h5", "dataset": "patterns"}
+    run = stemcore.run(given, output=place / "tiled")
+    monkeypatch.setattr(embedding, "SAVE_SECONDS", 0.0)
+    put = StoreWriter.put
+
+    def stopped(self, *given) -> None:
+        put(self, *given)
+        if self.done == 300:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(StoreWriter, "put", stopped)
+    assert execute(["-q", "embed", "tiled", "--out", "tiles.h5", "--batch-size", "100"]) == 130
+    assert execute(["-q", "embed", "tiled", "--out", "tiles.h5", "--batch-size", "64"]) == 0
+    latents = Latents(path="tiles.h5").values("input")
+    np.testing.assert_allclose(latents, run.encode().reshape(-1, 3), atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def other(place):
     """Another run than that of the store."""
@@ -123,8 +145,11 @@ def test_a_store_of_another_run_than_the_recipe_names_is_refused_with_its_line(p
 
 
 def test_a_decoder_takes_the_latents_of_its_own_encoder_alone(place, other) -> None:
-    spec = DataSpec(Latents(path="mean.h5").fields)
-    refuse_other_encoder(spec, stemcore.load_run("ae"))
-    refuse_other_encoder(spec, None)
-    with pytest.raises(UserError, match=r"made by another run \(SHA-256 \w{12}\) than .*other .* decode them"):
-        refuse_other_encoder(spec, other)
+    given = {**recipe(), "data": {"train": {"type": "latents", "path": "mean.h5"}, "split": "given"}}
+    given["model"] = {"type": "diffusion_mlp", "hidden": 8, "layers": 1, "autoencoder": "ae"}
+    given["losses"] = {"denoising": {}}
+    parts = assemble(load_recipe(given))
+    assert parts.spec["input"].scale == pytest.approx(Latents(path="mean.h5").scale_factor)
+    given["model"]["autoencoder"] = "other"
+    with pytest.raises(UserError, match=r"the latents were made by another run than .*other"):
+        assemble(load_recipe(given))

@@ -15,6 +15,8 @@ from stemcore import FieldSpec, UserError
 
 LABEL = FieldSpec("label", (), "int64", classes=("a", "b"))
 PIXELS = FieldSpec("label_map", (1, 6, 6), "int64", classes=("none", "cell"))
+ORDER = np.concatenate([np.arange(500).reshape(10, 50)[:, k : k + 25].ravel() for k in (0, 25)])
+"""Block by block, as of a file whose chunks are smaller than the lines of its scan."""
 IDENTITY = {"sha256": "ab" * 32, "source": "cd" * 32, "posterior": "mean"}
 
 
@@ -22,8 +24,7 @@ def contents(items: int = 500, **changed) -> Contents:
     return Contents(items, (2, 3), "float32", IDENTITY, fields={"label": LABEL, "label_map": PIXELS}, **changed)
 
 
-def rows(first: int, last: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    items = np.arange(first, last)
+def rows(items: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     rng = np.random.default_rng(0).standard_normal((500, 2, 3)).astype(np.float32)
     return rng[items], {
         "label": items % 2,
@@ -33,8 +34,9 @@ def rows(first: int, last: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def fill(store: StoreWriter, to: int, step: int = 37) -> None:
     while store.done < to:
-        latents, fields = rows(store.done, min(to, store.done + step))
-        store.put(latents, fields, np.arange(store.done, store.done + len(latents)) % 5 != 0)
+        items = ORDER[store.done : min(to, store.done + step)]
+        latents, fields = rows(items)
+        store.put(latents, fields, items % 5 != 0, items)
 
 
 def test_a_store_that_was_killed_in_mid_write_is_gone_on_with_and_ends_as_an_undisturbed_one(tmp_path) -> None:
@@ -121,20 +123,21 @@ def test_latents_that_cannot_be_kept_are_named(tmp_path) -> None:
     half = replace(contents(), dtype="float16")
     with StoreWriter(tmp_path / "latents.h5", half) as store:
         fill(store, 74)
-        latents, fields = rows(74, 80)
+        items = np.arange(74, 80)
+        latents, fields = rows(items)
         latents[2, 0, 1] = 1e5
         with pytest.raises(UserError, match="a latent of item 76 is beyond 65504, the largest of float16"):
-            store.put(latents, fields, np.ones(6, bool))
+            store.put(latents, fields, np.ones(6, bool), items)
         latents[2, 0, 1] = np.nan
         with pytest.raises(UserError, match="the latents of item 76 are not finite"):
-            store.put(latents, fields, np.ones(6, bool))
+            store.put(latents, fields, np.ones(6, bool), items)
         assert store.done == 74
 
 
 def test_latents_without_spread_are_refused(tmp_path) -> None:
     with StoreWriter(tmp_path / "latents.h5", contents()) as store:
-        latents, fields = rows(0, 500)
-        store.put(np.ones_like(latents), fields, np.ones(500, bool))
+        latents, fields = rows(ORDER)
+        store.put(np.ones_like(latents), fields, np.ones(500, bool), ORDER)
         with pytest.raises(UserError, match="all latents are the same"):
             store.finish()
 

@@ -77,6 +77,7 @@ def test_conditions_change_the_samples_and_can_be_those_of_held_out_items(run, t
         (["--condition", "label"], "is not NAME=VALUE"),
         (["--condition-from", "test"], "the run keeps no items for 'test'; it has ['train', 'val']"),
         (["--sampler", "ddpm", "--eta", "0.5"], "eta is for the sampler ddim, not for ddpm"),
+        (["--guidance", "2"], "--guidance: is for samples under conditions; give one by --condition NAME=VALUE"),
         (["model.hidden=3"], "should be a multiple of 2"),
     ],
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stemcore.testing import DatasetExample
+from stemcore import DataSpec, FieldSpec
+from stemcore.testing import AugmentationExample, DatasetExample
 
 HEIGHT, WIDTH = 12, 10
 
@@ -104,3 +105,27 @@ def _picture(folder: Path) -> DatasetExample:
     path = folder / "one.jpg"
     Image.fromarray(np.moveaxis(drawn(), 0, -1)).save(path, quality=95)
     return DatasetExample(label="picture", config={"path": str(path), "channels": 1, "check": "all"})
+
+
+def color_jitter(folder: Path) -> list[AugmentationExample]:
+    """Colours with a mask beside them, and pictures of many channels."""
+    colours = FieldSpec("input", (3, HEIGHT, WIDTH), "uint8", scale=2 / 255, offset=-1.0)
+    labels = FieldSpec("label_map", (1, HEIGHT, WIDTH), "int64", like="input", classes=("a", "b", "c"))
+    every = {"brightness": 0.3, "contrast": 0.4, "saturation": 0.5}
+    tensors = {"input": np.stack([drawn(start=k) for k in range(8)])}
+    places = np.stack([parts(k) for k in range(8)])[:, None].astype(np.int64)
+    bands = FieldSpec("input", (5, HEIGHT, WIDTH))
+    return [
+        AugmentationExample(
+            label="colours",
+            config=every,
+            spec=DataSpec({"input": colours, "label_map": labels}),
+            tensors={**tensors, "label_map": places},
+        ),
+        AugmentationExample(
+            label="bands",
+            config={"brightness": 0.2, "contrast": 1.0, "range": [0.0, 1.0], "p": 0.5},
+            spec=DataSpec({"input": bands}),
+            tensors={"input": np.stack([drawn(5, start=k, dtype="float32") for k in range(8)])},
+        ),
+    ]

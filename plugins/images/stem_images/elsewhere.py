@@ -13,6 +13,8 @@ from stemcore import UserError
 
 ACCOMPANYING = ("label", "mask", "condition", "latents", "vector", "id_column", "split_column", "group_column")
 """Parameters that name what other data may lack."""
+OF_FILES = ("mask", "condition", "latents")
+"""Those that name files."""
 
 
 def of_others(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,31 +27,34 @@ def of_others(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     listing = listing_of(path)
     found = {**arguments, "path": path}
     for role in ACCOMPANYING:
-        if role in found and not _has(listing, found[role], found.get("root")):
+        if role in found and not _has(listing, found[role], found.get("root"), files=role in OF_FILES):
             found[role] = None
     if listing.lacking(found.get("image", USUAL.image)) and not listing.lacking(USUAL.image):
         found["image"] = USUAL.image
-    if found.get("classes") is None and found.get("label", USUAL.label) is not None:
-        known = _classes(arguments)
-        found |= {"classes": list(known)} if known else {"label": None}
+    known = found.get("classes") or _classes(arguments)
+    # Labels of another kind, such as the names of other folders, are none of the run's.
+    same = {*_classes(found)} <= {*known}
+    found |= {"classes": list(known)} if known and same else {"label": None}
     if not found.get("mask_classes"):
         found["mask"] = None
     return found
 
 
-def _has(listing: Listing, sources: str | list[str] | None, root: Path | None) -> bool:
-    """Whether there are the columns, and where these make a path, the first file."""
+def _has(listing: Listing, sources: str | list[str] | None, root: Path | None, *, files: bool) -> bool:
+    """Whether there are the columns, and where they make the path of a file, the first of these."""
     several = [sources] if isinstance(sources, str) else sources or []
     for source in several:
         if listing.lacking(source):
             return False
-        if "{" in source and not ((root or listing.root) / listing.rows[0].text(source)).exists():
+        if files and "{" in source and not ((root or listing.root) / listing.rows[0].text(source)).exists():
             return False
     return bool(several)
 
 
 def _classes(arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """The classes of the recipe's own labels; none where its data are not there any more."""
+    """The classes of labels by themselves; none where there are none, or no such data any more."""
+    if arguments.get("label", USUAL.label) is None:
+        return ()
     try:
         listing = listing_of(Path(arguments["path"]).expanduser())
         usual = Roles(id=None, mask=None, condition=(), split=None)

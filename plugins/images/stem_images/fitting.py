@@ -100,4 +100,4 @@ def _opaque(x: np.ndarray, background: tuple[int, int, int] | None) -> np.ndarra
         colours = colours.repeat(3, axis=0)
     behind = np.array(background).reshape(3, 1, 1) / 255 * most
     mixed = opacity * colours + (1 - opacity) * behind
-    return (mixed if x.dtype.kind == "f" else np.rint(mixed)).astype(x.dtype)
+    return np.asarray(mixed if x.dtype.kind == "f" else np.rint(mixed), x.dtype)

@@ -91,21 +91,24 @@ class ImageFields:
         item, heads = self._items[index], self._heads[index]
         out["input"][...] = self._at(item, item.image, lambda path: self._image(path, heads.image))
         if "label_map" in out:
-            out["label_map"][0] = NONE if item.mask is None else self._at(item, item.mask, self._mask)
+            out["label_map"][0] = (
+                NONE if item.mask is None else self._at(item, item.mask, lambda path: self._mask(path, heads.image))
+            )
         start = 0
         for path, header in zip(item.conditions, heads.conditions, strict=True):
             part = self._at(item, path, lambda path, header=header: self._condition(path, header))  # type: ignore[misc]
             out["condition"][start : start + len(part)] = part
             start += len(part)
         if item.latents is not None:
-            out["latents"][...] = self._at(item, item.latents, array_of)
+            out["latents"][...] = self._at(item, item.latents, lambda path: self._latents(path, heads))
         for name in ("label", "vector"):
             if name in out:
                 out[name][...] = self.table(name)[index]  # type: ignore[index]
 
     def empty(self, count: int) -> dict[str, np.ndarray]:
         """Memory for items."""
-        return {name: np.empty((count, *spec.shape), spec.dtype) for name, spec in self.specs.items()}  # type: ignore[misc]
+        lengths = {name: [n or 0 for n in spec.shape] for name, spec in self.specs.items()}
+        return {name: np.empty((count, *lengths[name]), spec.dtype) for name, spec in self.specs.items()}
 
     def _at(self, item: Item, path: Path, read: Callable[[Path], T]) -> T:
         try:
@@ -117,7 +120,7 @@ class ImageFields:
         pixels = values_of(path, self._settings.axes)
         found = Header((pixels.shape[1], pixels.shape[2]), len(pixels), pixels.dtype.name, header.alpha)
         if found != header:
-            raise UserError(f"is {found}; when the data were opened its head said {header}")
+            raise UserError(f"is {found}; when the data were opened it was {header}")
         return pixels
 
     def _image(self, path: Path, header: Header) -> np.ndarray:
@@ -127,10 +130,19 @@ class ImageFields:
             pixels = with_channels(pixels, form.channels, alpha=header.alpha, background=background)
         return resized(pixels, form.window(header.size))
 
-    def _mask(self, path: Path) -> np.ndarray:
+    def _mask(self, path: Path, image: Header) -> np.ndarray:
         assert self._settings.masks is not None
         labels = self._settings.masks.labels(path, self._settings.axes)
-        return nearest(labels, self._settings.form.window((labels.shape[0], labels.shape[1])))
+        if labels.shape != image.size:
+            raise UserError("is {} x {}; when the data were opened it was {} x {}".format(*labels.shape, *image.size))
+        return nearest(labels, self._settings.form.window(image.size))
+
+    def _latents(self, path: Path, heads: Heads) -> np.ndarray:
+        latents = array_of(path)
+        found = (latents.dtype.newbyteorder("=").name, latents.shape)
+        if found != heads.latents:
+            raise UserError("is {} {}; when the data were opened it was {} {}".format(*found, *heads.latents))
+        return latents
 
     def _condition(self, path: Path, header: Header) -> np.ndarray:
         pixels = self._pixels(path, header)

@@ -187,16 +187,17 @@ class Images(Dataset):
     @property
     def files(self) -> Sequence[Path]:
         """The list, the images, and what belongs to them."""
-        files = [path for item in self._items for path in (item.image, item.mask, *item.conditions, item.latents)]
-        return [*([self._text] if self._text is not None else []), *(path for path in files if path is not None)]
+        files = [path for item in self._items for path in item.files()]
+        return files if self._text is None else [self._text, *files]
 
     def fingerprint(self) -> str:
         """Changes with the list, the settings, and size or time of change of any file: so many are not read for it."""
         told = [(i.where, i.id, i.vector, i.label, i.part, i.group) for i in self._items]
         digest = hashlib.sha256(repr((sorted(self.fields.items()), self._settings, told)).encode())
+        folders = {folder: folder.resolve() for folder in {path.parent for path in self.files}}
         for path in self.files:
             stat = path.stat()
-            digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode())
+            digest.update(f"{folders[path.parent] / path.name}|{stat.st_size}|{stat.st_mtime_ns}".encode())
         return digest.hexdigest()
 
     def _decoded(self, index: int) -> None:

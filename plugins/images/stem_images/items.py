@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from stem_images.manifest import Listing, Row
 from stem_images.picture_files import together
@@ -52,6 +53,10 @@ class Item:
     part: str
     group: str
 
+    def files(self) -> list[Path]:
+        """The image and what belongs to it."""
+        return [path for path in (self.image, self.mask, *self.conditions, self.latents) if path is not None]
+
 
 def present(listing: Listing, roles: Roles) -> Roles:
     """The roles that a list has columns for.
@@ -66,7 +71,8 @@ def present(listing: Listing, roles: Roles) -> Roles:
             continue
         usual = getattr(USUAL, role)
         if role != "image" and source in (usual, *(usual if isinstance(usual, tuple) else ())):
-            roles = replace(roles, **{role: () if isinstance(usual, tuple) else None})
+            absent: Any = () if isinstance(usual, tuple) else None
+            roles = replace(roles, **{role: absent})
             continue
         hint = f"its columns are {', '.join(listing.columns)}; set {role} to one, or a path with some in braces"
         faults += [UserError(f"has no column '{name}'", where=listing.where, hint=hint) for name in missing]

@@ -134,4 +134,4 @@ def _indices(pixels: np.ndarray) -> np.ndarray:
     if len(pixels) > 1 and (len(pixels) not in (3, 4) or (pixels[1:3] != pixels[:1]).any()):
         hint = "give the colour of each class in mask_classes"
         raise UserError(f"has {len(pixels)} channels, not indices", hint=hint)
-    return pixels[0].astype(np.int64)
+    return np.asarray(pixels[0], np.int64)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from stem_images import pictures_numpy, pictures_pillow, pictures_tiff
+from stem_images.image_libraries import imported
 from stem_images.picture import Header
 from stem_images.pictures_numpy import Axes
 from stemcore import UserError
@@ -20,6 +21,19 @@ PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 """Failures of storage after which the core tries again."""
 
 T = TypeVar("T")
+
+
+def import_libraries(paths: Iterable[Path]) -> None:
+    """Imports what reads files of these endings, once and before several threads do.
+
+    Raises:
+        UserError: if a library is not installed.
+    """
+    suffixes = {path.suffix.lower() for path in paths}
+    if suffixes & {*PILLOW}:
+        imported("PIL.Image", "reading PNG and JPEG").preinit()
+    if suffixes & {*TIFF}:
+        imported("tifffile", "reading TIFF")
 
 
 def header_of(path: Path, axes: Axes = "auto") -> Header:
@@ -67,7 +81,10 @@ def array_of(path: Path, *, mapped: bool = False) -> np.ndarray:
         UserError: if there is no such file, or no array of numbers in it.
         OSError: if storage failed in a way that may pass.
     """
-    return _read(lambda: np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
+    array = _read(lambda: np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise UserError("holds no array of numbers", hint="save it by numpy.save")
+    return array
 
 
 def placed(error: UserError, path: Path, where: str) -> UserError:

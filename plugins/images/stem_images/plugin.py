@@ -22,6 +22,14 @@ def stem_samplers() -> dict[str, str]:
 
 
 @hookimpl
+def stem_augmentations() -> dict[str, str]:
+    """Changes of images and what belongs to them."""
+    return {
+        "color_jitter": "stem_images.color_jitter:ColorJitter",
+    }
+
+
+@hookimpl
 def stem_models() -> dict[str, str]:
     """Networks."""
     return {
@@ -62,7 +70,7 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {}
+    return {name: f"stem_images:recipes/{name}.yaml" for name in ("image-autoencoder", "image-autoencoder-small")}
 
 
 @hookimpl
@@ -75,6 +83,7 @@ def stem_options() -> dict[str, str]:
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
     return {
+        "augmentation/color_jitter": "stem_images.data_examples:color_jitter",
         "dataset/images": "stem_images.data_examples:images",
         "figure/image_grid": "stem_images.head_examples:image_grid",
         "figure/segmentation_overlay": "stem_images.head_examples:segmentation_overlay",
@@ -86,4 +95,5 @@ def stem_examples() -> dict[str, str]:
         "metric/dice": "stem_images.class_examples:dice",
         "metric/miou": "stem_images.class_examples:miou",
         "model/multihead_autoencoder": "stem_images.head_examples:multihead_autoencoder",
+        **{f"recipe/{name}": "stem_images.recipe_examples:recipe" for name in stem_recipes()},
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,12 @@ def test_images_of_other_kinds_are_named(tmp_path: Path) -> None:
         Images(path=tmp_path)
     said = [str(problem) for problem in caught.value.problems]
     assert [Path(line.partition(": ")[0]).name for line in said] == ["deep.npy", "grey.png", "large.png"]
-    assert "is 9 x 6, 3 channels, uint8; 4 others are 8 x 6, 3 channels, uint8; set size" in said[2]
+    assert "large.png: is 9 x 6 with 3 channels of uint8; 4 are 8 x 6 with 3 channels of uint8; set size" in said[2]
     (tmp_path / "deep.npy").unlink()
     dataset = Images(path=tmp_path, size=4, channels=3)
     assert dataset.read(np.arange(6))["input"].shape == (6, 3, 4, 4)
     np.save(tmp_path / "many.npy", noise(7))
-    with pytest.raises(UserError, match=r"many.npy: has 7 channels, which do not become 3"):
+    with pytest.raises(UserError, match=r"many.npy: has other channels than grey or colour, which do not become 3"):
         Images(path=tmp_path, size=4, channels=3, axes="chw")
 
 
@@ -174,7 +175,16 @@ def test_of_many_odd_images_the_number_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         Images(path=tmp_path)
     assert len(caught.value.problems) == 21
-    assert str(caught.value.problems[-1]).startswith("and 5 more are not 4 x 4, 1 channels, uint8")
+    assert str(caught.value.problems[-1]).startswith("5 more are not 4 x 4 with 1 channels of uint8; set size")
+
+
+def test_of_many_missing_files_the_number_is_said(tmp_path: Path) -> None:
+    lines = "\n".join(f"{k}.png" for k in range(103))
+    (tmp_path / "x.csv").write_text(f"image_path\n{lines}\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        Images(path=tmp_path / "x.csv")
+    assert len(caught.value.problems) == 101
+    assert str(caught.value.problems[-1]).startswith("3 more images")
 
 
 def test_files_that_are_missing_or_broken_are_all_named_by_line(pictures: Any) -> None:
@@ -212,12 +222,40 @@ def test_damage_within_files_is_named_when_it_is_read_or_looked_for(pictures: An
     assert len(caught.value.problems) == 3
 
 
-def test_an_image_that_is_replaced_by_another_kind_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_replaced_by_another_kind_are_refused(pictures: Any) -> None:
+    path, _, _ = pictures
+    dataset = Images(path=path, mask_classes=MASKS, latents="latent_path")
+    save(path.parent / "0.png", noise(1))
+    save(path.parent / "1_mask.png", np.zeros((1, 9, 9), np.uint8))
+    np.save(path.parent / "2.npy", np.zeros((4, 2, 1)))
+    save(path.parent / "4_edges.png", noise(3))
+    with pytest.raises(UserError) as caught:
+        dataset.read(np.arange(5))
+    said = [str(problem).removeprefix(f"{path}:").replace(f"{path.parent}/", "") for problem in caught.value.problems]
+    grey, colour = (f"8 x 6 with {channels} channels of uint8" for channels in (1, 3))
+    assert said == [
+        f"2: 0.png: is {grey}; when the data were opened it was {colour}",
+        "3: 1_mask.png: is 9 x 9; when the data were opened it was 8 x 6",
+        "4: 2.npy: is float64 (4, 2, 1); when the data were opened it was float32 (4, 2, 1)",
+        f"6: 4_edges.png: is {colour}; when the data were opened it was {grey}",
+    ]
+
+
+def test_a_condition_without_black_and_white_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "x.png", noise())
-    dataset = Images(path=tmp_path)
-    save(tmp_path / "x.png", noise(1))
-    with pytest.raises(UserError, match=r"x.png: is 8 x 6 with 1 channels of uint8; .* said 8 x 6 with 3 channels"):
-        dataset.read(np.array([0]))
+    np.save(tmp_path / "y.npy", np.zeros(SIZE, np.int32))
+    (tmp_path / "x.csv").write_text("image_path,condition_path\nx.png,y.npy\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"x.csv:2: .*y.npy: is int32, which does not say what is black and white"):
+        Images(path=tmp_path / "x.csv")
+
+
+def test_a_library_that_is_not_there_is_named_once(pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _, _ = pictures
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(UserError) as caught:
+        Images(path=path, mask_classes=MASKS)
+    (said,) = caught.value.problems
+    assert str(said) == "reading PNG and JPEG needs PIL; pip install 'stemcore[images]'"
 
 
 def test_the_fingerprint_knows_files_and_settings(pictures: Any) -> None:
@@ -252,8 +290,13 @@ def test_elsewhere_leaves_out_what_other_images_lack(pictures: Any, tmp_path: Pa
     some = Images.elsewhere(tmp_path / "some.csv", **arguments)
     assert list(some.fields) == ["input", "label", "label_map"]
     assert (some.fields["label"].classes, some.values("label").tolist()) == (("a", "b"), [1])
+    (tmp_path / "c").mkdir()
+    save(tmp_path / "c" / "other" / "x.png", images[2])
+    assert list(Images.elsewhere(tmp_path / "c", **arguments).fields) == ["input"]
     path.unlink()
     assert "label" not in Images.elsewhere(tmp_path / "some.csv", **arguments).fields
+    named = Images.elsewhere(tmp_path / "some.csv", **arguments, classes=["b", "c"])
+    assert named.values("label").tolist() == [0]
     template = {"path": path, "image": "{key}.png", "mask": "{key}_mask.png", "mask_classes": MASKS}
     (tmp_path / "keys.csv").write_text("key\n1\n", encoding="utf-8")
     assert list(Images.elsewhere(tmp_path / "keys.csv", **template).fields) == ["input", "label_map"]

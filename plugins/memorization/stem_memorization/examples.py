@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stemcore import run as train
-from stemcore.testing import CommandExample
+from stemcore.testing import CallbackExample, CommandExample
 
 
 def recipe() -> dict[str, Any]:
@@ -36,7 +36,7 @@ def memorization(folder: Path) -> CommandExample:
     samples, other = folder / "samples.npy", folder / "other.npy"
     np.save(samples, np.random.default_rng(0).random((40, 1, 8, 8), np.float32))
     np.save(other, np.zeros((40, 1, 9, 8), np.float32))
-    common = ("--out", str(folder / "out"), "--planted", "8")
+    common = ("--out", str(folder / "out"), "--planted", "8", "--top", "2")
     return CommandExample(
         arguments=(run, "--samples", str(samples), *common),
         wrong=(
@@ -47,3 +47,30 @@ def memorization(folder: Path) -> CommandExample:
             (run, "--samples", str(samples), "--out", str(folder / "no" / "such")),
         ),
     )
+
+
+def callback(folder: Path) -> CallbackExample:
+    """A model of pictures that draws noise."""
+    import torch
+    from torch import Tensor, nn
+
+    from stemcore import DataSpec, FieldSpec, Model
+
+    class Noise(Model):
+        """A gain, and pictures of noise."""
+
+        def __init__(self, spec: DataSpec) -> None:
+            super().__init__(spec)
+            self.gain = nn.Parameter(torch.ones(()))
+
+        def provides(self) -> dict[str, FieldSpec]:
+            return {"prediction": FieldSpec("prediction", self.spec["input"].shape, like="input")}
+
+        def forward(self, input: Tensor) -> dict[str, Tensor]:
+            return {"prediction": self.gain * input}
+
+        def sample(self, n: int, **conditions: Tensor) -> Tensor:
+            return self.gain * torch.randn(n, *(s or 1 for s in self.spec["input"].shape))
+
+    config = {"n": 4, "every_n_epochs": 2}
+    return CallbackExample(config=config, model=lambda: Noise(DataSpec({"input": FieldSpec("input", (1, 8, 8))})))

@@ -21,8 +21,8 @@ def pairs(left: np.ndarray, right: np.ndarray, titles: Sequence[str], below: Seq
     """
     across = min(COLUMNS, max(1, len(left)))
     down = max(1, -(-len(left) // across))
-    figure = Figure(figsize=(2.6 * across, 1.75 * down + 0.3), layout="constrained")
-    axes: Any = figure.subplots(down, 2 * across, squeeze=False)
+    figure = Figure(figsize=(2.6 * across, 1.75 * down))
+    axes: Any = figure.subplots(down, 2 * across, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.4})
     for axis in axes.ravel():
         axis.set_axis_off()
     low, high = _range(np.concatenate([left, right])) if len(left) else (0.0, 1.0)
@@ -34,6 +34,11 @@ def pairs(left: np.ndarray, right: np.ndarray, titles: Sequence[str], below: Seq
         one.set_title(f"sample {titles[k]}", fontsize=6)
         other.set_title(f"training item\n{_short(below[k])}", fontsize=6)
     return figure
+
+
+def title(number: int, copy: bool, ratio: float, cosine: float) -> str:
+    """What stands above a sample."""
+    return f"{number}{' copy' if copy else ''}\nratio {ratio:.2f}, cosine {cosine:.3f}"
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -105,4 +105,4 @@ def memorization(
         for line in (*report.lines(document), "", *map(str, written)):
             click.echo(line)
     if fail_on is not None and VERDICTS.index(document["verdict"]) >= VERDICTS.index(fail_on):
-        raise SystemExit(1)
+        click.get_current_context().exit(1)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stem_memorization.neighbours import CANDIDATES, Nearest, Search, nearest
-from stem_memorization.perturbations import Perturbation, planted
+from stem_memorization.neighbours import Nearest
+from stem_memorization.perturbations import Perturbation, Scale, planted
+from stem_memorization.search import search
 from stem_memorization.verdict import RATIO, THRESHOLD, Rule, grade, judged
 from stem_memorization.views import Rows, View
 from stemcore import UserError, reporter
 
-GROUP_BYTES = 256 << 20
-"""Of queries that are compared in one pass over the training items."""
-RERANK_BYTES = 32 << 20
 MOST_ITEMS, MOST_BYTES, LEAST_ITEMS = 1000, 256 << 20, 16
 PLANTED = 64
 MOST_PAIRS = 1000
@@ -78,18 +77,16 @@ def compare(view: View, samples: np.ndarray, wanted: Wanted) -> Outcome:
     reference, kind = (
         (_rows(view, held_out, rng, "reading held-out items"), "held-out items") if held_out else (some, "")
     )
+    training = _Training(view, train)
+    own = np.full(len(reference.items), -1) if kind else reference.items
+    usual = search(training, reference.values, own)
+    rule = Rule.of(usual, wanted.threshold, wanted.ratio)
     plants = some.values[: wanted.planted] if wanted.perturbations else some.values[:0]
-    std = float(some.values.astype(np.float64).std())
-    copies = list(planted(plants, wanted.perturbations, std, wanted.seed))
-    queries = [samples, reference.values, *copies]
-    not_itself = np.concatenate([np.full(len(q), -1) for q in queries])
-    if not kind:
-        not_itself[len(samples) : len(samples) + len(reference.items)] = reference.items
-    everything = search(view, train, np.concatenate(queries), not_itself)
-    edges = np.cumsum([0, *(len(q) for q in queries)])
-    parts = [everything[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    rule = Rule.of(parts[1], wanted.threshold, wanted.ratio)
-    recall = [_found(rule, part, some.items[: len(plants)]) for part in parts[2:]]
+    scale = Scale(rule.usual, float(np.sqrt(some.values.var(axis=0, dtype=np.float64).mean())))
+    queries = [samples, *planted(plants, wanted.perturbations, scale, wanted.seed)]
+    everything = search(training, np.concatenate(queries))
+    found, *parts = (everything[a:b] for a, b in pairwise(np.cumsum([0, *(len(q) for q in queries)])))
+    recall = [_found(rule, part, some.items[: len(plants)]) for part in parts]
     names = train.dataset.item_names
     document = {
         "space": view.space,
@@ -99,8 +96,8 @@ def compare(view: View, samples: np.ndarray, wanted: Wanted) -> Outcome:
         "reference_items": len(reference.items),
         "threshold": wanted.threshold,
         "ratio": wanted.ratio,
-        **_judged(rule, parts[0], parts[1]),
-        "distances": {"samples": _spread(parts[0].distance), "reference": _spread(parts[1].distance)},
+        **_judged(rule, found, usual),
+        "distances": {"samples": _spread(found.distance), "reference": _spread(usual.distance)},
         "diversity": diversity(samples, some.values, rule.same),
         "planted": len(plants),
         "perturbations": [
@@ -108,8 +105,24 @@ def compare(view: View, samples: np.ndarray, wanted: Wanted) -> Outcome:
             for p, r in zip(wanted.perturbations, recall, strict=True)
         ],
     }
-    found = parts[0]
     return Outcome(found, rule.ratios(found), rule.alike(found), rule.copies(found), document, samples, names)
+
+
+class _Training:
+    """The training items of a view, for :func:`search`."""
+
+    def __init__(self, view: View, train: Any) -> None:
+        self._view, self._train = view, train
+
+    @property
+    def device(self) -> torch.device:
+        return self._view.device
+
+    def each(self, take: Callable[[Tensor, Tensor], None]) -> None:
+        self._view.each(self._train, take, "comparing", reporter())
+
+    def rows(self, items: np.ndarray) -> np.ndarray:
+        return self._view.rows(self._train, items, "comparing candidates", reporter()).values
 
 
 def split_of(view: View) -> tuple[Any, Any]:
@@ -123,68 +136,6 @@ def split_of(view: View) -> tuple[Any, Any]:
     named = {name: np.flatnonzero(np.asarray(parts) == name) for name in ("train", "val", "test")}
     held_out = named["test"] if len(named["test"]) else named["val"]
     return view.source.only(named["train"]), view.source.only(held_out) if len(held_out) else None
-
-
-def search(view: View, train: Any, queries: np.ndarray, not_itself: np.ndarray) -> Nearest:
-    """The nearest training items of queries (n, ...), in as many passes as memory asks for.
-
-    Args:
-        view: where items come from.
-        train: the training items.
-        queries: in the view's space.
-        not_itself: (n,) a training item that does not count for a query, -1 for none.
-    """
-    groups = [_searched(view, train, queries[here], not_itself[here]) for here in _slices(queries, GROUP_BYTES)]
-    return Nearest.together(groups)
-
-
-def _searched(view: View, train: Any, queries: np.ndarray, not_itself: np.ndarray) -> Nearest:
-    finder = Search(torch.from_numpy(queries).to(view.device), CANDIDATES + 1)
-    gathered = _Gathered(finder)
-    view.each(train, gathered, "comparing", reporter())
-    gathered.flush()
-    far, apart = (_without(found, not_itself) for found in finder.candidates())
-    parts = []
-    for here in _slices(queries, RERANK_BYTES):
-        items = np.unique(np.concatenate([far[here].ravel(), apart[here].ravel()]))
-        rows = view.rows(train, items[items >= 0], "comparing candidates", reporter())
-        parts.append(nearest(queries[here], (far[here], apart[here]), rows.values, rows.items))
-    return Nearest.together(parts)
-
-
-class _Gathered:
-    """Batches put together to blocks: a product of large matrices is worth many of small ones."""
-
-    def __init__(self, finder: Search, most: int = 2048) -> None:
-        self._finder, self._most = finder, most
-        self._rows: list[Tensor] = []
-        self._items: list[Tensor] = []
-        self._count = 0
-
-    def __call__(self, rows: Tensor, items: Tensor) -> None:
-        self._rows.append(rows)
-        self._items.append(items)
-        self._count += len(rows)
-        if self._count >= self._most or self._count * rows[0].numel() * 4 > RERANK_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Compares what is there."""
-        if self._rows:
-            self._finder.add(torch.cat(self._rows), torch.cat(self._items))
-        self._rows, self._items, self._count = [], [], 0
-
-
-def _without(found: np.ndarray, not_itself: np.ndarray) -> np.ndarray:
-    """Candidates (n, k + 1) without the item that does not count, (n, k)."""
-    own = found == not_itself[:, None]
-    own[~own.any(axis=1), -1] = True
-    return found[~own].reshape(len(found), -1)
-
-
-def _slices(queries: np.ndarray, most: int) -> Iterator[slice]:
-    size = max(1, most // max(1, queries[0].nbytes))
-    return (slice(first, first + size) for first in range(0, len(queries), size))
 
 
 def _rows(view: View, source: Any, rng: np.random.Generator, title: str) -> Rows:
@@ -242,6 +193,7 @@ def _pairs(values: np.ndarray) -> tuple[float, np.ndarray]:
     if len(values) < 2:
         return 0.0, np.full(len(values), np.inf)
     flat = torch.from_numpy(values.reshape(len(values), -1)).double()
-    apart = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    flat -= flat.mean(dim=0)
+    apart = torch.cdist(flat, flat, compute_mode="use_mm_for_euclid_dist")
     total = float(apart.sum()) / (len(values) * (len(values) - 1))
     return total, apart.fill_diagonal_(torch.inf).min(dim=1).values.numpy()

@@ -21,32 +21,46 @@ class Perturbation:
         return f"{self.kind} {self.strength:g}"
 
 
-def _noise(values: np.ndarray, strength: float, std: float, rng: np.random.Generator) -> np.ndarray:
-    return values + np.float32(strength * std) * rng.standard_normal(values.shape, np.float32)
+@dataclass(frozen=True)
+class Scale:
+    """What strengths are parts of.
+
+    Attributes:
+        usual: distance of an item that was not trained on to its nearest training item.
+        std: of training items about their mean, root mean square over their values.
+    """
+
+    usual: float
+    std: float
 
 
-def _brightness(values: np.ndarray, strength: float, std: float, rng: np.random.Generator) -> np.ndarray:
-    return values + np.float32(strength * std)
+def _noise(values: np.ndarray, strength: float, scale: Scale, rng: np.random.Generator) -> np.ndarray:
+    each = strength * scale.usual / np.sqrt(values[0].size)
+    return values + np.float32(each) * rng.standard_normal(values.shape, np.float32)
 
 
-def _contrast(values: np.ndarray, strength: float, std: float, rng: np.random.Generator) -> np.ndarray:
+def _brightness(values: np.ndarray, strength: float, scale: Scale, rng: np.random.Generator) -> np.ndarray:
+    return values + np.float32(strength * scale.std)
+
+
+def _contrast(values: np.ndarray, strength: float, scale: Scale, rng: np.random.Generator) -> np.ndarray:
     axes = tuple(range(1, values.ndim))
     mean = values.mean(axis=axes, keepdims=True)
     changed: np.ndarray = mean + np.float32(1 - strength) * (values - mean)
     return changed
 
 
-def _shift(values: np.ndarray, strength: float, std: float, rng: np.random.Generator) -> np.ndarray:
+def _shift(values: np.ndarray, strength: float, scale: Scale, rng: np.random.Generator) -> np.ndarray:
     pixels = round(strength)
     wide = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(pixels, 0)], mode="edge")
     return wide[..., : values.shape[-1]]
 
 
-def _flip(values: np.ndarray, strength: float, std: float, rng: np.random.Generator) -> np.ndarray:
+def _flip(values: np.ndarray, strength: float, scale: Scale, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(values[..., ::-1])
 
 
-Change = Callable[[np.ndarray, float, float, np.random.Generator], np.ndarray]
+Change = Callable[[np.ndarray, float, Scale, np.random.Generator], np.ndarray]
 KINDS: dict[str, Change] = {
     "noise": _noise,
     "brightness": _brightness,
@@ -55,7 +69,7 @@ KINDS: dict[str, Change] = {
     "flip": _flip,
 }
 STRENGTHS: dict[str, tuple[float, ...]] = {
-    "noise": (0.0, 0.02, 0.05, 0.1, 0.2, 0.5),
+    "noise": (0.0, 0.1, 0.2, 0.5, 1.0),
     "brightness": (0.1, 0.2, 0.5),
     "contrast": (0.1, 0.2, 0.5),
     "shift": (1, 2, 4),
@@ -101,15 +115,16 @@ def _numbers(text: str, where: str) -> list[float]:
     return numbers
 
 
-def planted(values: np.ndarray, wanted: Sequence[Perturbation], std: float, seed: int) -> Iterator[np.ndarray]:
+def planted(values: np.ndarray, wanted: Sequence[Perturbation], scale: Scale, seed: int) -> Iterator[np.ndarray]:
     """Items (n, ...) perturbed, for each perturbation.
 
     Args:
         values: the items.
-        wanted: the perturbations.
-        std: of the values of training items: strengths of noise and brightness are parts of it, that of contrast is the
-            part that is taken off an item's own; shifts are pixels to the right.
+        wanted: the perturbations. The strength of noise is the distance that it adds, in parts of the usual one; that
+            of brightness a part of the standard deviation; that of contrast the part that is taken off an item's own;
+            shifts are pixels to the right.
+        scale: the usual distance and the standard deviation.
         seed: of the noise.
     """
     for number, one in enumerate(wanted):
-        yield KINDS[one.kind](values, one.strength, std, np.random.default_rng([seed, number]))
+        yield KINDS[one.kind](values, one.strength, scale, np.random.default_rng([seed, number]))

@@ -8,7 +8,7 @@ from stemcore import hookimpl
 @hookimpl
 def stem_callbacks() -> dict[str, str]:
     """What follows a training."""
-    return {}
+    return {"memorization": "stem_memorization.callback:Memorization"}
 
 
 @hookimpl
@@ -20,4 +20,7 @@ def stem_commands() -> dict[str, str]:
 @hookimpl
 def stem_examples() -> dict[str, str]:
     """What the contract checks need to know."""
-    return {"command/memorization": "stem_memorization.examples:memorization"}
+    return {
+        "callback/memorization": "stem_memorization.examples:callback",
+        "command/memorization": "stem_memorization.examples:memorization",
+    }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stem_memorization.figure import pairs
+from stem_memorization.figure import pairs, title
 from stem_memorization.outcome import Outcome
 from stem_memorization.views import View
 from stemcore import write_atomically
@@ -59,10 +59,7 @@ def closest(outcome: Outcome, view: View, top: int) -> Any:
     wanted, back = np.unique(items, return_inverse=True)
     rows = view.closest(wanted)
     left, right = view.pictures(outcome.samples[order]), view.pictures(rows)[back]
-    titles = [
-        f"{k}{' copy' if outcome.copies[k] else ''}\n{outcome.ratios[k]:.2f} / {outcome.found.cosine[k]:.3f}"
-        for k in order.tolist()
-    ]
+    titles = [title(k, bool(outcome.copies[k]), outcome.ratios[k], outcome.found.cosine[k]) for k in order.tolist()]
     below = [str(item) if outcome.names is None else str(outcome.names[item]) for item in items.tolist()]
     return pairs(left, right, titles, below)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from stemcore import UserError, reporter
 
 if TYPE_CHECKING:
-    from stemcore import FieldSpec, Run
+    from stemcore import FieldSpec, FrozenRun, Run
 
 LATENT, PIXEL = "latent", "pixel"
 SAMPLES, LATENTS = "samples.npy", "latents.npy"
@@ -36,8 +36,9 @@ class Rows:
 class View:
     """A run's data as they are compared.
 
-    Of a run whose model has an autoencoder, ``latent`` are the items themselves, and ``pixel`` is what the decoder makes
-    of them; of any other, ``pixel`` are the items, and ``latent`` is what the run encodes them to. Values are physical.
+    Of a run whose model has an autoencoder, ``latent`` are the items themselves, and ``pixel`` is what the decoder
+    makes of them; of any other, ``pixel`` are the items, and ``latent`` is what the run encodes them to. Values are
+    physical.
 
     Args:
         run: the run.
@@ -88,9 +89,17 @@ class View:
 
     def rows(self, source: Any, items: np.ndarray, title: str, reporter: Any) -> Rows:
         """Some items of a source, by their numbers, rising."""
+        if not len(items):
+            return Rows(np.empty((0, 1), np.float32), items)
         values: list[np.ndarray] = []
-        self.each(source.only(items), lambda v, _: values.append(v.float().cpu().numpy()), title, reporter)
-        return Rows(np.concatenate(values) if values else np.empty((0, 1), np.float32), items)
+        numbers: list[np.ndarray] = []
+
+        def take(rows: Tensor, index: Tensor) -> None:
+            values.append(rows.float().cpu().numpy())
+            numbers.append(index.cpu().numpy())
+
+        self.each(source.only(items), take, title, reporter)
+        return Rows(np.concatenate(values)[np.argsort(np.concatenate(numbers))], items)
 
     def closest(self, items: np.ndarray) -> np.ndarray:
         """Some of the training data's items, by their numbers, rising."""
@@ -109,11 +118,7 @@ class View:
 
     def decoded(self, physical: Tensor) -> Tensor:
         """Pictures of latents, through the decoder of the run's model."""
-        assert self._decoder is not None
-        stored = (physical - self._field.offset) / self._field.scale
-        outputs = self._decoder.model.decode(stored)
-        pictures: Tensor = self._decoder.to_physical("prediction", outputs["prediction"].float())
-        return pictures
+        return decoded(self._decoder, self._field, physical)
 
     def samples(self, place: Path) -> np.ndarray:
         """Samples (n, ...) float32 as they are compared.
@@ -148,9 +153,16 @@ class View:
             raise UserError(message, where=str(place), hint="give what 'stem sample' of this run has left")
 
     def _encoded(self, physical: np.ndarray) -> np.ndarray:
-        stored = (physical - self._field.offset) / self._field.scale
-        codes: np.ndarray = self.run.predictor().encode_arrays({"input": stored.astype(np.float32)})
-        return codes
+        """Latents of pictures, which have the size that the model sees, not that of the files."""
+        transforms = self.loaded.parts.context(self.loaded.model)["transforms"]
+        codes: list[np.ndarray] = []
+        size = self.loaded.parts.recipe.data.evaluation_batch_size
+        with torch.no_grad():
+            for first in range(0, len(physical), size):
+                batch = torch.from_numpy(physical[first : first + size]).to(self.device)
+                values = batch if transforms is None else transforms.forward(batch)
+                codes.append(self.loaded.model.eval().encode(input=values).float().cpu().numpy())
+        return np.concatenate(codes)
 
     def pictures(self, values: np.ndarray) -> np.ndarray:
         """Items as they are compared (n, ...), as pictures where there are any for them."""
@@ -158,6 +170,18 @@ class View:
             return values
         with torch.no_grad():
             return self.decoded(torch.from_numpy(values).to(self.device)).float().cpu().numpy()
+
+
+def decoded(decoder: FrozenRun, field: FieldSpec, physical: Tensor) -> Tensor:
+    """Pictures of latents.
+
+    Args:
+        decoder: the autoencoder that they are of.
+        field: how they are stored, which is what it decodes.
+        physical: (n, *shape) the latents in physical units.
+    """
+    outputs = decoder.model.decode((physical - field.offset) / field.scale)
+    return decoder.to_physical("prediction", outputs["prediction"].float())
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -4,7 +4,7 @@ import pytest
 from stem_recipes.plugin import stem_recipes
 
 from stemcore import UserError, load_recipe
-from stemcore.recipe.files import shipped_path
+from stemcore.plugins.shipped import shipped_path
 from stemcore.recipe.schema import json_schema
 
 NAMES = sorted(stem_recipes())

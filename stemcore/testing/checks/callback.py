@@ -74,6 +74,25 @@ def check_missing_values(subject: Subject) -> None:
 
 
 @promise("callback")
+def check_reports(subject: Subject) -> None:
+    """``reports()`` names every scalar that it adds by ``state.report``, each with the direction that is better
+    (``"min"``, ``"max"`` or ``None``), and none that the run has anyway: loggers have columns for those alone."""
+    trial = CallbackTrial(subject)
+    callback, state = trial.fresh(), trial.state()
+    announced = callback.reports()
+    for name, way in announced.items():
+        ensure(way in ("min", "max", None), f"it says of '{name}' that {way!r} is better, not 'min', 'max' or None")
+        taken = any(name in row for row in trial.history)
+        ensure(not taken, f"it reports '{name}', which the run logs without it")
+    trial.fit(callback, state)
+    added = {name for row, own in zip(state.history, trial.history, strict=False) for name in {*row} - {*own}}
+    unknown = sorted(added - {"epoch", "step", *announced})
+    ensure(not unknown, f"it adds {', '.join(map(repr, unknown))}, which reports() does not name")
+    if not announced:
+        raise NotApplicable("it reports no scalars")
+
+
+@promise("callback")
 def check_leaves_the_run_alone(subject: Subject) -> None:
     """It does not count epochs or steps itself, nor leave the model in evaluation mode or gradients switched off after
     a step, nor does it use random numbers but within ``state.evaluation``: training would go on wrongly without a word.
@@ -91,8 +110,10 @@ def check_leaves_the_run_alone(subject: Subject) -> None:
 def _watch(callback: Callback, event: str, state: State) -> None:
     def counted() -> dict[str, Any]:
         names = ("epoch", "step", "max_epochs", "steps_per_epoch")
-        return {name: getattr(state, name) for name in names} | {"history": [dict(row) for row in state.history]}
+        own = [{n: v for n, v in row.items() if n not in reported} for row in state.history]
+        return {name: getattr(state, name) for name in names} | {"history": own}
 
+    reported = callback.reports()
     before, random_before = counted(), generator_states()
     called(callback, event, state)
     for name, value in counted().items():

@@ -6,8 +6,7 @@ import re
 
 from stemcore.errors import Problem, UserError, close_match
 from stemcore.plugins import catalogue
-from stemcore.plugins.shipped import shipped_text
-from stemcore.recipe.files import shipped_path
+from stemcore.plugins.shipped import shipped_path, shipped_text
 from stemcore.recipe.node import Node
 from stemcore.recipe.options import content
 from stemcore.recipe.resolve import section_problems

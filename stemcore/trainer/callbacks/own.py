@@ -56,5 +56,5 @@ def columns(setup: Setup) -> list[str]:
     for term in parts.metrics:
         if term.every:
             steps += [f"step/{n}" for n in metric_names(term.name, term.component)]
-    scored = [n for n in parts.directions if n.startswith("train/") or parts.sources.val is not None]
+    scored = [n for n in parts.directions if not n.startswith("val/") or parts.sources.val is not None]
     return [*rates(setup.groups), *scored, *steps]

@@ -199,6 +199,31 @@ class Draws(Picky):
         return {**super().state_dict(), "drawn": random.random()}
 
 
+class Reports(Nothing):
+    """Adds a scalar to each epoch."""
+
+    def reports(self):
+        return {"waiting/epochs": "min"}
+
+    def on_epoch_end(self, state):
+        state.report({"waiting/epochs": float(state.epoch)})
+
+
+class AddsMore(Reports):
+    def on_epoch_end(self, state):
+        state.report({"waiting/epochs": 1.0, "waiting/seconds": 2.0})
+
+
+class NoDirection(Reports):
+    def reports(self):
+        return {"waiting/epochs": "low"}
+
+
+class TakesAName(Reports):
+    def reports(self):
+        return {"val/loss": "min"}
+
+
 def patient(folder):
     falling = [{"train/loss": 1 / (k + 1), "val/loss": 1 / (k + 1)} for k in range(5)]
     never = CallbackExample(label="never stops", config={"patience": 99}, history=falling)
@@ -213,7 +238,14 @@ def default(folder):
     return [CallbackExample()]
 
 
-SOUND = [(Sound, patient), (Picky, default), (Nothing, nothing), (Draws, default), (Pictures, default)]
+SOUND = [
+    (Sound, patient),
+    (Picky, default),
+    (Nothing, nothing),
+    (Draws, default),
+    (Pictures, default),
+    (Reports, default),
+]
 MUTANTS = [
     Mutant("check_method_names", Misspelt, "nobody calls its method on_epoch_ends; did you mean 'on_epoch_end'"),
     Mutant("check_method_names", TwoArguments, "on_validation_end cannot be called with a State alone"),
@@ -221,6 +253,9 @@ MUTANTS = [
     Mutant("check_whole_run", AskedTooMuch, "on_validation_end after 1 epochs raised TypeError"),
     Mutant("check_missing_values", NoValidation, "without validation, on_epoch_end after 1 epochs raised KeyError"),
     Mutant("check_missing_values", NothingToDo, "on_fit_end after . epochs raised ValueError"),
+    Mutant("check_reports", AddsMore, "it adds 'waiting/seconds', which reports() does not name"),
+    Mutant("check_reports", NoDirection, "it says of 'waiting/epochs' that 'low' is better"),
+    Mutant("check_reports", TakesAName, "it reports 'val/loss', which the run logs without it"),
     Mutant("check_leaves_the_run_alone", Counts, "on_epoch_end changed state.epoch from 1 to 2"),
     Mutant("check_leaves_the_run_alone", Rewrites, "on_epoch_end changed state.history"),
     Mutant("check_leaves_the_run_alone", Evaluates, "after on_step_end the model is in evaluation mode"),

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from stem_diffusion.pictures import as_pixels, grid
+from stem_diffusion.sample_files import SampleFiles, sample_folder
+
+from stemcore import FieldSpec
+
+BYTES = FieldSpec("input", (3, 4, 6), "uint8", scale=2 / 255, offset=-1.0)
+
+
+def test_images_of_bytes_come_back_as_they_were(tmp_path) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6)).astype(np.uint8)
+    physical = (stored * BYTES.scale + BYTES.offset).astype(np.float32)
+    with sample_folder(tmp_path / "out") as folder:
+        files = SampleFiles(folder, BYTES, 5)
+        files.add(0, {"samples": physical[:3], "latents": np.zeros((3, 2))})
+        files.add(3, {"samples": physical[3:], "latents": np.ones((2, 2))})
+        files.finish({"seed": 3})
+    for k in range(5):
+        with Image.open(tmp_path / "out" / "png" / f"{k:06d}.png") as image:
+            np.testing.assert_array_equal(np.asarray(image), np.moveaxis(stored[k], 0, -1))
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "samples.npy"), physical)
+    assert np.load(tmp_path / "out" / "latents.npy").sum() == 4
+    about = json.loads((tmp_path / "out" / "samples.json").read_text())
+    assert (about["seed"], about["pixel_range"]) == (3, [-1.0, 1.0])
+    with Image.open(tmp_path / "out" / "grid.png") as image:
+        assert image.size == (3 * 8 + 2, 2 * 6 + 2)
+
+
+def test_numbers_are_stretched_and_channels_chosen() -> None:
+    images = np.linspace(-3, 5, 80).reshape(2, 5, 2, 4)
+    pixels = as_pixels(images, -3, 5)
+    assert pixels.shape == (2, 2, 4, 3)
+    assert (pixels[0, 0, 0, 0], pixels.dtype) == (0, np.uint8)
+    assert as_pixels(images[:, :2], -3, 5).shape == (2, 2, 4)
+    assert as_pixels(np.array([[[[-9.0, 9.0]]]]), -3, 5).tolist() == [[[0, 255]]]
+    assert grid(np.zeros((70, 2, 4), np.uint8)).shape == (8 * 4 + 2, 8 * 6 + 2)
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path) -> None:
+    def interrupted() -> None:
+        with sample_folder(tmp_path / "out") as folder:
+            (folder / "half").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,0 @@
-from __future__ import annotations
-
-from stemcore.testing import contract_checks
-
-
-@contract_checks("stem_images.plugin")
-def test_contract(check):
-    check()
