@@ -8,9 +8,10 @@
 ``images/{id}.png``), or takes a run of it, and compares as many samples, training images and draws of simple models
 with the images whose split is ``test``: a normal distribution with the mean and the full covariance of the training
 images, and their mean with noise of each pixel's own deviation. Distances are the Frechet distance (that of FID) and
-the squared kernel distance (that of KID, times 1000) in two fixed spaces: means over the image of the features of a
-convolutional network with random weights, and the latents of an autoencoder that is trained for a minute on the
-training images. Neither has seen a sample. Training images stand for what cannot be surpassed.
+the squared kernel distance (that of KID, times 1000) in two fixed spaces, each feature in units of its deviation over
+the training images: means over the image of the features of a convolutional network with random weights, and the
+latents of an autoencoder that is trained for a minute on the training images. Neither has seen a sample. Training
+images stand for what cannot be surpassed.
 
 ``points`` fits a mixture of three normal distributions with ``diffusion_mlp``; distances are energy distances to points
 that were held out.
@@ -119,11 +120,17 @@ def compare_images(run: Run, count: int) -> None:
         rows[label] = (drawn, time.perf_counter() - began)
     with tempfile.TemporaryDirectory() as folder:
         spaces = (random_features, encoder_of(run, Path(folder)))
+        known = [space(train) for space in spaces]  # in units of each feature's deviation over the training images
+        units = [(features.mean(0), features.std(0) + 1e-9) for features in known]
         print(f"\n{len(train)} training images, {len(held_out)} held out, {count} of each other kind")
         print(f"{'':28}{'random features':>22}{'autoencoder':>22}{'s a sample':>12}")
         print(f"{'':28}{'Frechet':>11}{'kernel':>11}{'Frechet':>11}{'kernel':>11}")
         for label, (images, seconds) in rows.items():
-            cells = [f(space(images), space(held_out)) for space in spaces for f in (frechet, kernel)]
+            seen = [
+                [(space(some) - mean) / deviation for some in (images, held_out)]
+                for space, (mean, deviation) in zip(spaces, units, strict=True)
+            ]
+            cells = [f(*pair) for pair in seen for f in (frechet, kernel)]
             shown = "".join(f"{1000 * v if k % 2 else v:11.3g}" for k, v in enumerate(cells))
             print(f"{label:28}{shown}{f'{seconds / count:12.3f}' if seconds else ''}")
 

@@ -250,6 +250,14 @@ def latent_diffusion(folder: Path) -> RecipeExample:
     return RecipeExample(overrides=[f"data.train.path={path}", *small])
 
 
+def controlnet(folder: Path) -> RecipeExample:
+    """A small base on the same store."""
+    steered(folder / "latents.h5")
+    base = train(recipe_of_base(folder / "latents.h5"), output=folder / "base")
+    small = ["data.batch_size=8", "data.split=item", "model.control=[label_map]", "model.hint_channels=4"]
+    return RecipeExample(overrides=[f"data.train.path={folder / 'latents.h5'}", f"model.base={base.directory}", *small])
+
+
 def image_ladder(folder: Path) -> RecipeExample:
     """A table of images with masks, whose ladder is checked up to what its first stage leaves."""
     rng = np.random.default_rng(0)

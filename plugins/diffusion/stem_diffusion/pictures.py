@@ -19,10 +19,8 @@ MOST = 64
 ACROSS = 12
 """Items beside what they were told."""
 
-COLOURS = np.array(
-    [(0, 0, 0), (255, 255, 255), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)],
-    np.uint8,
-)
+OKABE_ITO = ("000000", "ffffff", "e69f00", "56b4e9", "009e73", "f0e442")
+COLOURS = np.array([[int(code[k : k + 2], 16) for k in (0, 2, 4)] for code in OKABE_ITO], np.uint8)
 """Of classes of pixels, those after the second told apart by the colour-blind, too (Okabe & Ito 2008)."""
 NO_CLASS = np.array([128, 128, 128], np.uint8)
 

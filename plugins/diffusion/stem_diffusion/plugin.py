@@ -57,7 +57,7 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    names = ("image-ladder", "latent-diffusion", "pixel-diffusion")
+    names = ("controlnet", "image-ladder", "latent-diffusion", "pixel-diffusion")
     return {name: f"stem_diffusion:recipes/{name}.yaml" for name in names}
 
 
@@ -79,6 +79,7 @@ def stem_examples() -> dict[str, str]:
         "model/diffusion_controlnet": "stem_diffusion.examples:diffusion_controlnet",
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
         "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
+        "recipe/controlnet": "stem_diffusion.examples:controlnet",
         "recipe/image-ladder": "stem_diffusion.examples:image_ladder",
         "recipe/latent-diffusion": "stem_diffusion.examples:latent_diffusion",
         "recipe/pixel-diffusion": "stem_diffusion.examples:pixel_diffusion",
