@@ -8,9 +8,10 @@
 ``images/{id}.png``), or takes a run of it, and compares as many samples, training images and draws of simple models
 with the images whose split is ``test``: a normal distribution with the mean and the full covariance of the training
 images, and their mean with noise of each pixel's own deviation. Distances are the Frechet distance (that of FID) and
-the squared kernel distance (that of KID, times 1000) in two fixed spaces: means over the image of the features of a
-convolutional network with random weights, and the latents of an autoencoder that is trained for a minute on the
-training images. Neither has seen a sample. Training images stand for what cannot be surpassed.
+the squared kernel distance (that of KID, times 1000) in two fixed spaces, each feature in units of its deviation over
+the training images: means over the image of the features of a convolutional network with random weights, and the
+latents of an autoencoder that is trained for a minute on the training images. Neither has seen a sample. Training
+images stand for what cannot be surpassed.
 
 ``points`` fits a mixture of three normal distributions with ``diffusion_mlp``; distances are energy distances to points
 that were held out.
@@ -34,7 +35,8 @@ from torch import Tensor, nn
 import stemcore
 from stemcore import DataSpec, FieldSpec, Run
 
-SAMPLERS = (("ddpm", None), ("ddim", 50), ("dpm++", 20))
+FEW = (("ddim", 50), ("dpm++", 20))
+SAMPLERS = (("ddpm", None), *FEW)
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
@@ -110,19 +112,25 @@ def compare_images(run: Run, count: int) -> None:
         "normal, full covariance": (_images(normal, train), 0.0),
         "mean and noise": (_images(noisy, train), 0.0),
     }
-    for name, steps in SAMPLERS:
-        sampled = stemcore.load_run(run.directory, [f"model.sampler={name}", f"model.steps={steps or 'null'}"])
+    for name, steps in FEW:
+        sampled = stemcore.load_run(run.directory, [f"model.sampler={name}", f"model.steps={steps}"])
         began = time.perf_counter()
         drawn = sampled.sample(count, seed=1, batch_size=64)["input"]
-        label = f"samples, {name} {steps or 'all'}"
+        label = f"samples, {name} {steps}"
         rows[label] = (drawn, time.perf_counter() - began)
     with tempfile.TemporaryDirectory() as folder:
         spaces = (random_features, encoder_of(run, Path(folder)))
+        known = [space(train) for space in spaces]  # in units of each feature's deviation over the training images
+        units = [(features.mean(0), features.std(0) + 1e-9) for features in known]
         print(f"\n{len(train)} training images, {len(held_out)} held out, {count} of each other kind")
         print(f"{'':28}{'random features':>22}{'autoencoder':>22}{'s a sample':>12}")
         print(f"{'':28}{'Frechet':>11}{'kernel':>11}{'Frechet':>11}{'kernel':>11}")
         for label, (images, seconds) in rows.items():
-            cells = [f(space(images), space(held_out)) for space in spaces for f in (frechet, kernel)]
+            seen = [
+                [(space(some) - mean) / deviation for some in (images, held_out)]
+                for space, (mean, deviation) in zip(spaces, units, strict=True)
+            ]
+            cells = [f(*pair) for pair in seen for f in (frechet, kernel)]
             shown = "".join(f"{1000 * v if k % 2 else v:11.3g}" for k, v in enumerate(cells))
             print(f"{label:28}{shown}{f'{seconds / count:12.3f}' if seconds else ''}")
 

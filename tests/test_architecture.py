@@ -38,12 +38,14 @@ ORDINARY = {
     "log": "the logger of a module, and a method of loggers",
     "loss": "a kind of component, and the name of the total loss",
     "reconstruction": "what stem reconstruct writes, in its help",
+    "resize": "a method of arrays",
     "runs": "a layer of the core, and the folder of run directories",
     "sample": "a verb of models, and a source of figures",
     "sqrt": "a method of tensors, of which the PCA baseline takes the roots",
     "step": "an optimizer step",
     "submit": "a method of pools of threads",
     "tensor": "a tensor",
+    "weighted": "what losses are by their weights",
 }
 # Hooks are named in the plural of their kinds, and so are some of the packages that implement them.
 MAY_NAME_HOOKS = {CORE / "hookspecs.py", CORE / "component" / "kinds.py"}

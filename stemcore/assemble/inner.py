@@ -34,8 +34,9 @@ def trouble_with(reference: RunReference, key: str) -> Problem | None:
 
 
 def hashes(recipe: Recipe) -> dict[str, str]:
-    """The SHA-256 of the checkpoint of each run that components are given, by their keys."""
-    return {place: reference.sha256 for place, reference in inner_runs(recipe).items()}
+    """The SHA-256 of the checkpoint of each run that components are given, as it was when it was verified, by their
+    keys."""
+    return {place: reference.expected or reference.sha256 for place, reference in inner_runs(recipe).items()}
 
 
 def refuse_other_inner(recipe: Recipe, trained_with: Mapping[str, str], where: str = "") -> None:

@@ -93,7 +93,7 @@ class Setup:
         self.read_every = 1 if alone_on_cpu else config.log_every_n_steps
         self.generator = torch.Generator(fabric.device)
         parts.pipeline.to(fabric.device)
-        for frozen in [module for module in model.modules() if isinstance(module, FrozenRun)]:
+        for frozen in [module for module in step.modules() if isinstance(module, FrozenRun)]:
             frozen.to(fabric.device)  # sharding moves parameters alone
         if config.compile:
             parts.pipeline.compile_transforms()

@@ -27,8 +27,8 @@ HISTORY, CANCELLED, RESUBMITTED = "history.txt", "cancelled.txt", "resubmitted.t
 START, REQUEUE, END = "start", "requeue", "end"
 """What a line of the history is of, behind its time."""
 MASTER_PORT = 29500
-AGAIN_SECONDS = 10
-"""Between two signals to a run that has not ended: one that comes while its processes begin is lost."""
+AGAIN_SECONDS = 30
+"""At most, between two signals to a run that has not ended: one that comes while its processes begin is lost."""
 
 _ID = {
     SLURM: '"${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}"; id=${id:-$SLURM_JOB_ID}',
@@ -172,12 +172,13 @@ class Plan:
         stop = _STOP.get(self.scheduler, 'kill -TERM "$child" 2>/dev/null')
         over = ":" if self.scheduler == SLURM else stop  # SLURM tells every process itself
         limit = self.resources.seconds
+        again = min(AGAIN_SECONDS, max(1, self.notice // 3))
         timer = self.scheduler == PBS and limit is not None
         return [
             "",
             "stop() {",
             "    stopped=1",
-            f'    (while kill -0 "$child" 2>/dev/null; do {stop}; sleep {AGAIN_SECONDS}; done) &',
+            f'    (while kill -0 "$child" 2>/dev/null; do {stop}; sleep {again}; done) &',
             "}",
             *self._rendezvous(),
             f"(trap '' USR1; {self._launch()}) &",

@@ -36,7 +36,7 @@ def jobs(capsys) -> Callable[..., list[dict[str, Any]]]:
     return ask
 
 
-def until(condition: Callable[[], Any], seconds: float = 90.0) -> None:
+def until(condition: Callable[[], Any], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "".join(p.read_text() for p in Path().glob("**/job/*.err"))
@@ -46,6 +46,11 @@ def until(condition: Callable[[], Any], seconds: float = 90.0) -> None:
 def rows(run: str) -> int:
     table = Path(run, "metrics.csv")
     return len(table.read_text().splitlines()) - 1 if table.is_file() else 0
+
+
+def history(run: str) -> str:
+    path = Path(run, "job/history.txt")
+    return path.read_text() if path.is_file() else ""
 
 
 def over(asked: list[dict[str, Any]]) -> bool:
@@ -64,10 +69,9 @@ def test_a_job_whose_time_is_up_and_that_is_preempted_ends_with_the_weights_of_a
     until(lambda: rows("cut") >= 3)
     # What SLURM sends --notice seconds before the limit.
     subprocess.run(["scancel", "--signal=USR1", "--batch", number], check=True)
-    until(lambda: "requeue" in Path("cut/job/history.txt").read_text())
+    until(lambda: "requeue" in history("cut") and jobs("cut")[0]["state"] == "pending")
     reached = rows("cut")
     assert reached < 150
-    assert [job["state"] for job in jobs("cut")] == ["pending"]
 
     until(lambda: rows("cut") >= reached + 3)
     # Every processor, in a partition that goes before: the job is preempted, and requeued by SLURM.
@@ -76,7 +80,8 @@ def test_a_job_whose_time_is_up_and_that_is_preempted_ends_with_the_weights_of_a
     (job,) = jobs("cut")
     assert (job["state"], job["epoch"], job["requeues"], job["job"]) == ("finished", 150, 2, number)
     said = "".join(path.read_text() for path in Path("cut/job").glob(f"{number}.*"))
-    assert said.count("stem: interrupted in epoch ") == 2
+    # Preemption sends SIGTERM more than once: the second may end a process that has saved, before it says so.
+    assert said.count("stem: interrupted in epoch ") in (1, 2)
     assert "DUE TO PREEMPTION" in said
     log = Path("cut/log.txt").read_text()
     assert (log.count(" training small"), log.count(" resuming small")) == (1, 2)
@@ -134,9 +139,13 @@ def test_what_slurm_refuses_leaves_nothing(capsys):
 @pytest.mark.slow
 def test_a_job_that_reaches_its_time_limit_goes_on(jobs):
     limit = ["--time", "1m", "--notice", "5"]
-    assert execute([*SUBMIT, "trainer.max_epochs=1500", "--output", "long", *limit]) == 0
-    until(lambda: over(jobs("long")), 600)
+    assert execute([*SUBMIT, "trainer.max_epochs=100000", "--output", "long", *limit]) == 0
+    until(lambda: "requeue" in history("long"))
+    reached = rows("long")
+    until(lambda: rows("long") > reached)
+    assert execute(["jobs", "long", "--cancel"]) == 0
+    until(lambda: over(jobs("long")))
     (job,) = jobs("long")
-    assert (job["state"], job["epoch"]) == ("finished", 2000)
-    assert job["requeues"] >= 1
+    assert (job["state"], job["requeues"]) == ("cancelled", 1)
+    assert job["epoch"] > reached
     assert "DUE TO TIME LIMIT" not in "".join(path.read_text() for path in Path("long/job").glob("*.err"))

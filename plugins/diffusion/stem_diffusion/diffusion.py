@@ -14,7 +14,7 @@ from stem_diffusion.conditions import Condition, Conditions, Given, classes_of
 from stem_diffusion.decoding import decoder_of
 from stem_diffusion.fixed_draws import fixed_noise, fixed_steps
 from stem_diffusion.schedules import NoiseSchedule, Prediction, Schedule
-from stem_diffusion.steps_down import SamplerName, stepper, steps_down
+from stem_diffusion.steps_down import LEAST, SamplerName, stepper, steps_down
 from stemcore import DataSpec, FieldSpec, Model, Run, UserError
 
 
@@ -152,7 +152,7 @@ class Diffusion(Model):
 
     def sampled_steps(self) -> list[int]:
         """The steps that sampling visits, from the noisiest down."""
-        return steps_down(self.schedule.abar, self.steps)
+        return steps_down(self.schedule.abar, self.steps, LEAST if self.prediction == "epsilon" else 0.0)
 
     @torch.no_grad()
     def sampling(

@@ -125,6 +125,78 @@ def recipe_of_points(path: Path) -> dict[str, Any]:
     }
 
 
+def steered(path: Path, items: int = 24) -> None:
+    """A store of latents (2, 6, 6), which are what their label maps (1, 12, 12) show and noise, with a class, a vector
+    and an image beside them."""
+    rng = np.random.default_rng(0)
+    label_map = (rng.random((items, 1, 3, 3)) < 0.5).astype(np.int64).repeat(4, axis=2).repeat(4, axis=3)
+    latents = (2 * label_map[:, :, ::2, ::2] - 1).repeat(2, axis=1) + 0.3 * rng.standard_normal((items, 2, 6, 6))
+    values = {
+        "label": np.arange(items) % 2,
+        "label_map": label_map,
+        "condition": label_map.astype(np.float32),
+        "vector": rng.standard_normal((items, 2)).astype(np.float32),
+    }
+    fields = (
+        FieldSpec("label", (), "int64", classes=("a", "b")),
+        FieldSpec("label_map", (1, 12, 12), "int64", classes=("background", "object")),
+        FieldSpec("condition", (1, 12, 12)),
+        FieldSpec("vector", (2,)),
+    )
+    contents = Contents(
+        items=items,
+        shape=(2, 6, 6),
+        dtype="float32",
+        identity={"sha256": "0" * 64, "source": "1" * 64, "posterior": "mean"},
+        about={"run": "runs/ae"},
+        fields={field.name: field for field in fields},
+    )
+    with StoreWriter(path, contents) as store:
+        store.put(latents.astype(np.float32), values, np.ones(items, bool))
+        store.finish()
+
+
+def recipe_of_base(path: Path) -> dict[str, Any]:
+    """A small UNet of them, which is told their class."""
+    small = {"channels": [8, 16], "blocks_per_level": 1, "head_dim": 4, "groups": 4, "timesteps": 20}
+    return {
+        **recipe_of_points(path),
+        "name": "base",
+        "data": {"train": {"type": "latents", "path": str(path)}, "val": 0.25, "batch_size": 6},
+        "model": {"type": "diffusion_unet", **small, "conditions": ["label"]},
+    }
+
+
+def diffusion_controlnet(folder: Path) -> list[ModelExample]:
+    """Every way of joining, steered by each control, on a base that has hardly learnt anything."""
+    steered(folder / "latents.h5")
+    base = train(recipe_of_base(folder / "latents.h5"), output=folder / "base")
+    spec = base.fields  # type: ignore[union-attr]
+    variants: dict[str, dict[str, object]] = {
+        "add, label map": {},
+        "scaled add, image": {"fusion": "scaled_add", "control": ["condition"]},
+        "concat, vector": {"fusion": "concat", "control": ["vector"]},
+        "gated, all": {"fusion": "gated", "control": ["label_map", "condition", "vector"]},
+        "film, min-SNR": {"fusion": "film", "min_snr_gamma": 5.0},
+    }
+    config = {"base": str(base.directory), "hint_channels": 4}
+    return [
+        ModelExample(label=label, config={**config, **own}, specs=(spec,), odd=None, items=3, tensors=_controls)
+        for label, own in variants.items()
+    ]
+
+
+def _controls(spec: DataSpec, items: int) -> dict[str, np.ndarray]:
+    """Labels and label maps of their classes, and of none."""
+    rng = np.random.default_rng(2)
+    return {
+        "label": np.arange(items) % 2,
+        "label_map": rng.integers(-1, 2, (items, 1, 12, 12)),
+        "condition": rng.random((items, 1, 12, 12)).astype(np.float32),
+        "vector": rng.standard_normal((items, 2)).astype(np.float32),
+    }
+
+
 def sample(folder: Path) -> CommandExample:
     """A run of points that has hardly learnt anything."""
     points(folder / "points.h5")
@@ -176,3 +248,24 @@ def latent_diffusion(folder: Path) -> RecipeExample:
         store.finish()
     small = ["model.channels=[32,32]", "model.attention=[2]", "data.batch_size=8"]
     return RecipeExample(overrides=[f"data.train.path={path}", *small])
+
+
+def controlnet(folder: Path) -> RecipeExample:
+    """A small base on the same store."""
+    steered(folder / "latents.h5")
+    base = train(recipe_of_base(folder / "latents.h5"), output=folder / "base")
+    small = ["data.batch_size=8", "data.split=item", "model.control=[label_map]", "model.hint_channels=4"]
+    return RecipeExample(overrides=[f"data.train.path={folder / 'latents.h5'}", f"model.base={base.directory}", *small])
+
+
+def image_ladder(folder: Path) -> RecipeExample:
+    """A table of images with masks, whose ladder is checked up to what its first stage leaves."""
+    rng = np.random.default_rng(0)
+    rows = ["image_path,label,mask_path"]
+    for k in range(20):
+        np.save(folder / f"image_{k}.npy", rng.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+        np.save(folder / f"mask_{k}.npy", rng.integers(0, 2, (16, 16)).astype(np.uint8))
+        rows.append(f"image_{k}.npy,{'ab'[k % 2]},mask_{k}.npy")
+    (folder / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    train = "autoencoder.data.train"
+    return RecipeExample(overrides=[f"{train}.path={folder / 'images.csv'}", f"{train}.mask_classes=[ground,cell]"])

@@ -15,6 +15,7 @@ def stem_datasets() -> dict[str, str]:
 def stem_models() -> dict[str, str]:
     """Networks."""
     return {
+        "diffusion_controlnet": "stem_diffusion.controlnet:DiffusionControlnet",
         "diffusion_mlp": "stem_diffusion.mlp:DiffusionMlp",
         "diffusion_unet": "stem_diffusion.unet:DiffusionUnet",
     }
@@ -56,7 +57,8 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in ("latent-diffusion", "pixel-diffusion")}
+    names = ("controlnet", "image-ladder", "latent-diffusion", "pixel-diffusion")
+    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in names}
 
 
 @hookimpl
@@ -74,8 +76,11 @@ def stem_examples() -> dict[str, str]:
         "command/sample": "stem_diffusion.examples:sample",
         "dataset/latents": "stem_diffusion.store_examples:latents",
         "loss/denoising": "stem_diffusion.examples:denoising",
+        "model/diffusion_controlnet": "stem_diffusion.examples:diffusion_controlnet",
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
         "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
+        "recipe/controlnet": "stem_diffusion.examples:controlnet",
+        "recipe/image-ladder": "stem_diffusion.examples:image_ladder",
         "recipe/latent-diffusion": "stem_diffusion.examples:latent_diffusion",
         "recipe/pixel-diffusion": "stem_diffusion.examples:pixel_diffusion",
     }

@@ -12,8 +12,9 @@ from stemcore import optional_module
 
 SamplerName = Literal["ddpm", "ddim", "dpm++"]
 LEAST = math.exp(-5.1)
-"""The least sqrt(SNR) that sampling begins at. Where less than that is left of an item, an error of the noise that is
-seen is divided by next to nothing to give the item. Lu et al. cut cosine schedules off there, too."""
+"""The least sqrt(SNR) that sampling by predicted noise begins at. Where less than that is left of an item, an error of
+the noise is divided by next to nothing to give the item. Lu et al. cut cosine schedules off there, too. What is left
+there is next to nothing for a pixel and not quite for the mean of many: other predictions begin at the very end."""
 
 
 class Stepper(Protocol):
@@ -24,14 +25,15 @@ class Stepper(Protocol):
         ``x0`` that the model sees in it."""
 
 
-def steps_down(abar: tuple[float, ...], steps: int | None) -> list[int]:
+def steps_down(abar: tuple[float, ...], steps: int | None, least: float = 0.0) -> list[int]:
     """The steps to visit, from the noisiest one that is of use down: all of them, or so many, evenly spaced.
 
     Args:
         abar: the share of an item's variance that is left at each step.
         steps: how many; all where there are not as many.
+        least: sqrt(SNR) below which a step is of no use.
     """
-    useful = max(1, sum(a >= LEAST**2 * (1 - a) for a in abar))
+    useful = max(1, sum(a >= least**2 * (1 - a) for a in abar))
     count = useful if steps is None else min(steps, useful)
     return [round(useful - k * useful / count) - 1 for k in range(count)]
 

@@ -63,7 +63,41 @@ class DiffusionUnet(Diffusion):
         return self.unet(xt, t, self.conditions(given, kept))
 
 
-class Unet(nn.Module):
+class Encoder(nn.Module):
+    """The way down of the UNet of diffusers, to its middle.
+
+    Args:
+        parts: a module that has these parts; they are taken over as they are.
+    """
+
+    def __init__(self, parts: Any) -> None:
+        super().__init__()
+        self.time_proj, self.time_embedding = parts.time_proj, parts.time_embedding
+        self.conv_in, self.down_blocks, self.mid_block = parts.conv_in, parts.down_blocks, parts.mid_block
+
+    def told(self, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The embedding (n, width) of steps (n,), integers, and conditions (n, width)."""
+        told: Tensor = self.time_embedding(self.time_proj(t))  # sines in float32: bfloat16 has no 257
+        return told if condition is None else told + condition
+
+    def down(self, x: Tensor, told: Tensor, hint: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """The features in the middle, and those of every block on the way down, the finest first.
+
+        Args:
+            x: items (n, C, H, W) whose sizes halve evenly.
+            told: what they are told, (n, width).
+            hint: what is added to their first features, (n, channels, H, W).
+        """
+        x = self.conv_in(x)
+        x = x if hint is None else x + hint
+        skips = [x]
+        for block in self.down_blocks:
+            x, passed = block(hidden_states=x, temb=told)
+            skips += passed
+        return self.mid_block(x, told), skips
+
+
+class Unet(Encoder):
     """The parts of the UNet of diffusers, put together so that others may come between them.
 
     Args:
@@ -85,7 +119,6 @@ class Unet(nn.Module):
         groups: int,
         dropout: float,
     ) -> None:
-        super().__init__()
         diffusers: Any = optional_module("diffusers", "model diffusion_unet", install="stemcore[diffusion]")
         attends = [level + 1 in attention for level in range(len(channels))]
         whole = diffusers.UNet2DModel(
@@ -99,9 +132,8 @@ class Unet(nn.Module):
             norm_num_groups=groups,
             dropout=dropout,
         )
+        super().__init__(whole)
         self.multiple = 2 ** (len(channels) - 1)
-        self.time_proj, self.time_embedding = whole.time_proj, whole.time_embedding
-        self.conv_in, self.down_blocks, self.mid_block = whole.conv_in, whole.down_blocks, whole.mid_block
         self.up_blocks, self.conv_norm_out, self.conv_out = whole.up_blocks, whole.conv_norm_out, whole.conv_out
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -114,20 +146,6 @@ class Unet(nn.Module):
         """``x`` (n, C, H, W) filled up with zeros below and to the right, to sizes that halve evenly."""
         height, width = (-s % self.multiple for s in x.shape[-2:])
         return nn.functional.pad(x, (0, width, 0, height)) if height or width else x
-
-    def told(self, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The embedding (n, width) of steps (n,), integers, and conditions (n, width)."""
-        told = self.time_embedding(self.time_proj(t))  # sines in float32: bfloat16 has no 257
-        return told if condition is None else told + condition
-
-    def down(self, x: Tensor, told: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The features in the middle, and those of every block on the way down, the finest first."""
-        x = self.conv_in(x)
-        skips = [x]
-        for block in self.down_blocks:
-            x, passed = block(hidden_states=x, temb=told)
-            skips += passed
-        return self.mid_block(x, told), skips
 
     def up(self, middle: Tensor, skips: list[Tensor], told: Tensor) -> Tensor:
         """What comes of features in the middle and on the way down, (n, C, H, W)."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from stem_diffusion.schedules import NoiseSchedule, betas
-from stem_diffusion.steps_down import stepper, steps_down
+from stem_diffusion.steps_down import LEAST, stepper, steps_down
 
 from plugins.diffusion.tests.diffusion_mixture import (
     DEVIATIONS,
@@ -24,9 +24,12 @@ N = 3000
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "quadratic", "sigmoid", "exponential"])
 @pytest.mark.parametrize("steps", [None, 1, 7, 30, 50, 499, 2000])
-def test_timesteps_run_downwards(schedule: str, steps: int | None) -> None:
+@pytest.mark.parametrize("least", [0.0, LEAST])
+def test_timesteps_run_downwards(schedule: str, steps: int | None, least: float) -> None:
     abar = NoiseSchedule(schedule, 500).abar
-    down = steps_down(abar, steps)
+    down = steps_down(abar, steps, least)
+    assert least or down[0] == 499
+    assert abar[down[0]] >= least**2 * (1 - abar[down[0]])
     assert all(a > b for a, b in itertools.pairwise(down))
     assert 0 <= down[-1] <= down[0] <= 499
     assert steps is None or len(down) == min(steps, down[0] + 1)

@@ -238,7 +238,14 @@ def default(folder):
     return [CallbackExample()]
 
 
-SOUND = [(Sound, patient), (Picky, default), (Nothing, nothing), (Draws, default), (Pictures, default), (Reports, default)]
+SOUND = [
+    (Sound, patient),
+    (Picky, default),
+    (Nothing, nothing),
+    (Draws, default),
+    (Pictures, default),
+    (Reports, default),
+]
 MUTANTS = [
     Mutant("check_method_names", Misspelt, "nobody calls its method on_epoch_ends; did you mean 'on_epoch_end'"),
     Mutant("check_method_names", TwoArguments, "on_validation_end cannot be called with a State alone"),
