@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stem_diffusion.decoding import decoded, drawn_field
-from stem_diffusion.diffusion import Diffusion
+from stem_diffusion.diffusion import Diffusion, last_of
 from stem_diffusion.given_conditions import repeated
 from stem_diffusion.item_noise import ItemNoise
 from stem_diffusion.pictures import drawing
@@ -76,7 +76,7 @@ class Samples(Callback):
             for name, value in self.settings.items():
                 setattr(model, name, value)
             with state.autocast():
-                *_, items = model.sampling(noise(), self._given(state), noise)
+                items = last_of(model.sampling(noise(), self._given(state), noise))
         finally:
             for name, value in kept.items():
                 setattr(model, name, value)
