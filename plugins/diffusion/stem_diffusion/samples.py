@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stem_diffusion.decoding import decoded, drawn_field
-from stem_diffusion.diffusion import Diffusion
+from stem_diffusion.diffusion import Diffusion, last_of
 from stem_diffusion.given_conditions import repeated
 from stem_diffusion.item_noise import ItemNoise
 from stem_diffusion.pictures import beside, drawing, told_rows
@@ -85,7 +85,7 @@ class Samples(Callback):
             for name, value in self.settings.items():
                 setattr(model, name, value)
             with state.autocast():
-                *_, items = model.sampling(noise(), self._told, noise)
+                items = last_of(model.sampling(noise(), self._told, noise))
         finally:
             for name, value in kept.items():
                 setattr(model, name, value)

@@ -194,7 +194,7 @@ def read_array(path: Path) -> np.ndarray:
         hint = "give a folder that 'stem sample' has left, or a .npy file"
         raise UserError("there are no samples", where=str(path), hint=hint)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError("it cannot be read as .npy", where=str(path)) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
