@@ -59,7 +59,7 @@ def some_blocks(subject: Subject) -> list[np.ndarray]:
 def data_of(subject: Subject) -> SmallFields:
     """The data that the items of its blocks are of."""
     count = int(np.concatenate(some_blocks(subject)).max()) + 1
-    values = subject.promised(SamplerExample).values or {"label": np.resize(LABELS, count)}
+    values = subject.promised(SamplerExample).values or {"label": np.tile(LABELS, -(-count // len(LABELS)))[:count]}
     return SmallFields(count, {name: np.asarray(value) for name, value in values.items()})
 
 

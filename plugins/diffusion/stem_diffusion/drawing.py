@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stem_diffusion.agreement import GIVEN, Agreement, fits, line
 from stem_diffusion.decoding import decoded, drawn_field
 from stem_diffusion.diffusion import Diffusion
 from stem_diffusion.given_conditions import NOT_CONDITIONS, conditions_of, from_items, repeated, shown
@@ -61,10 +62,25 @@ class Drawing:
         conditions = self._conditions(count, texts, part)
         with sample_folder(folder) as writing:
             files = SampleFiles(writing, drawn_field(self.model, self.fields), count)
+            agreement = Agreement(self.fields[GIVEN].classes) if GIVEN in conditions else None
             for first, arrays in self._batches(count, batch_size, conditions, reporter):
                 files.add(first, arrays)
-            files.finish(self._about(count, conditions))
+                if agreement is not None:
+                    self._compare(agreement, first, conditions, arrays)
+            about = self._about(count, conditions)
+            if agreement is not None and agreement.counts.any():
+                about["agreement"] = agreement.document()
+                reporter.say(line(about["agreement"]))
+            files.told(conditions)
+            files.finish(about)
         return folder
+
+    def _compare(
+        self, agreement: Agreement, first: int, conditions: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        seen = arrays.get("segmentation")
+        if seen is not None and fits(conditions[GIVEN], seen, agreement.classes):
+            agreement.add(repeated(conditions, first, len(seen))[GIVEN], seen)
 
     def _conditions(self, count: int, texts: Sequence[str], part: str | None) -> dict[str, np.ndarray]:
         given = conditions_of(texts, self.fields)

@@ -248,3 +248,16 @@ def controlnet(folder: Path) -> RecipeExample:
     base = train(recipe_of_base(folder / "latents.h5"), output=folder / "base")
     small = ["data.batch_size=8", "data.split=item", "model.control=[label_map]", "model.hint_channels=4"]
     return RecipeExample(overrides=[f"data.train.path={folder / 'latents.h5'}", f"model.base={base.directory}", *small])
+
+
+def image_ladder(folder: Path) -> RecipeExample:
+    """A table of images with masks, whose ladder is checked up to what its first stage leaves."""
+    rng = np.random.default_rng(0)
+    rows = ["image_path,label,mask_path"]
+    for k in range(20):
+        np.save(folder / f"image_{k}.npy", rng.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+        np.save(folder / f"mask_{k}.npy", rng.integers(0, 2, (16, 16)).astype(np.uint8))
+        rows.append(f"image_{k}.npy,{'ab'[k % 2]},mask_{k}.npy")
+    (folder / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    train = "autoencoder.data.train"
+    return RecipeExample(overrides=[f"{train}.path={folder / 'images.csv'}", f"{train}.mask_classes=[ground,cell]"])

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from stem_diffusion.latent_store import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
+from stem_diffusion.store_layout import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
 from stemcore import Dataset, FieldSpec, Run, UserError
 
 HINT = "a latent store is written by 'stem embed RUN --out FILE'"

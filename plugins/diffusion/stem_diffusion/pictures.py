@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 MOST = 64
 """Items of a grid."""
+ACROSS = 12
+"""Items beside what they were told."""
+
+OKABE_ITO = ("000000", "ffffff", "e69f00", "56b4e9", "009e73", "f0e442")
+COLOURS = np.array([[int(code[k : k + 2], 16) for k in (0, 2, 4)] for code in OKABE_ITO], np.uint8)
+"""Of classes of pixels, those after the second told apart by the colour-blind, too (Okabe & Ito 2008)."""
+NO_CLASS = np.array([128, 128, 128], np.uint8)
 
 
 def pixel_range(field: FieldSpec, images: np.ndarray) -> tuple[float, float]:
@@ -53,6 +60,56 @@ def grid(pixels: np.ndarray) -> np.ndarray:
         y, x = (k // columns) * (height + 2) + 2, (k % columns) * (width + 2) + 2
         whole[y : y + height, x : x + width] = picture
     return whole
+
+
+def class_pixels(maps: np.ndarray) -> np.ndarray:
+    """Classes (n, H, W) as colours (n, H, W, 3): black and white for the first two, grey for none."""
+    colours: np.ndarray = COLOURS[np.where(maps < 2, maps, 2 + (maps - 2) % (len(COLOURS) - 2))]
+    return np.where((maps < 0)[..., None], NO_CLASS, colours)
+
+
+def told_rows(conditions: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The conditions that are images or classes of pixels, as pictures (n, H, W) or (n, H, W, 3).
+
+    Args:
+        conditions: by name, each (n, *shape); images are from -1 to 1.
+    """
+    rows = []
+    if "condition" in conditions:
+        rows.append(as_pixels(conditions["condition"], -1.0, 1.0))
+    if "label_map" in conditions:
+        rows.append(class_pixels(conditions["label_map"][:, 0]))
+    return rows
+
+
+def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of pictures, each (n, H, W) or (n, H, W, 3), one below the other, on white; all in the size of the last."""
+    n, height, width = rows[-1].shape[:3]
+    whole = np.full((len(rows) * (height + 2) + 2, n * (width + 2) + 2, 3), 255, np.uint8)
+    for r, pictures in enumerate(rows):
+        y, x = (np.arange(want) * have // want for want, have in zip((height, width), pictures.shape[1:3], strict=True))
+        sized = pictures[:, y][:, :, x]
+        for k, picture in enumerate(sized):
+            top, left = r * (height + 2) + 2, k * (width + 2) + 2
+            whole[top : top + height, left : left + width] = picture if picture.ndim == 3 else picture[..., None]
+    return whole
+
+
+def beside(
+    told: Sequence[np.ndarray], images: np.ndarray, seen: Sequence[np.ndarray], field: FieldSpec, title: str
+) -> Figure:
+    """Images (n, C, H, W) between rows of pictures that they were told and rows that are seen in them, up to 12."""
+    from matplotlib.figure import Figure
+
+    rows = [*told, as_pixels(images, *pixel_range(field, images)), *seen]
+    whole = stacked([row[:ACROSS] for row in rows])
+    height, width = whole.shape[:2]
+    figure = Figure(figsize=(9, 0.5 + 9 * height / width), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(whole, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(title)
+    return figure
 
 
 def drawing(items: np.ndarray, field: FieldSpec, title: str = "") -> Figure:

@@ -57,9 +57,8 @@ def stem_figures() -> dict[str, str]:
 @hookimpl
 def stem_recipes() -> dict[str, str]:
     """Recipes to begin with."""
-    return {
-        name: f"stem_diffusion:recipes/{name}.yaml" for name in ("controlnet", "latent-diffusion", "pixel-diffusion")
-    }
+    names = ("controlnet", "image-ladder", "latent-diffusion", "pixel-diffusion")
+    return {name: f"stem_diffusion:recipes/{name}.yaml" for name in names}
 
 
 @hookimpl
@@ -81,6 +80,7 @@ def stem_examples() -> dict[str, str]:
         "model/diffusion_mlp": "stem_diffusion.examples:diffusion_mlp",
         "model/diffusion_unet": "stem_diffusion.examples:diffusion_unet",
         "recipe/controlnet": "stem_diffusion.examples:controlnet",
+        "recipe/image-ladder": "stem_diffusion.examples:image_ladder",
         "recipe/latent-diffusion": "stem_diffusion.examples:latent_diffusion",
         "recipe/pixel-diffusion": "stem_diffusion.examples:pixel_diffusion",
     }

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stem_diffusion.pictures import MOST, as_pixels, drawing, grid, pixel_range, write_png
+from stem_diffusion.given_conditions import repeated
+from stem_diffusion.pictures import ACROSS, MOST, as_pixels, drawing, grid, pixel_range, stacked, told_rows, write_png
 from stemcore import FieldSpec, UserError
 
 
@@ -72,6 +73,22 @@ class SampleFiles:
             self._arrays[name][first : first + len(values)] = values
         if arrays["samples"].ndim == 4:
             self._pictures(first, arrays["samples"])
+
+    def told(self, conditions: Mapping[str, np.ndarray]) -> None:
+        """Writes ``conditions.png``, where some of the conditions are images: in columns what each of the first items
+        was told, the item, and the classes that the decoder sees in it.
+
+        Args:
+            conditions: by name, as stored, each (k, *shape); items take them in turn.
+        """
+        some = min(self.total, ACROSS)
+        rows = told_rows(repeated(conditions, 0, some))
+        if self._range is None or not rows:
+            return
+        rows.append(as_pixels(np.asarray(self._arrays["samples"][:some]), *self._range))
+        if "segmentation" in self._arrays:
+            rows += told_rows({"label_map": np.asarray(self._arrays["segmentation"][:some, None])})
+        write_png(self.folder / "conditions.png", stacked(rows))
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Writes the grid and ``samples.json``."""
