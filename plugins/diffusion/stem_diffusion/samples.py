@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -53,7 +54,10 @@ class Samples(Callback):
         if not isinstance(state.model, Diffusion):
             raise UserError("callback 'samples' is for diffusion models", where="callbacks", hint="leave it out")
         self._told = {**self._of_items(state, state.model.condition_names), **self._given(state)}
-        state.model.refuse_unknown(self._told, self.n)
+        try:
+            state.model.refuse_unknown(self._told, self.n)
+        except UserError as error:
+            raise UserError(*(replace(p, where="callbacks.samples.conditions") for p in error.problems)) from error
 
     def on_epoch_end(self, state: State) -> None:
         """Draws, if it is time."""
