@@ -103,6 +103,8 @@ class Latents(Dataset):
 
     def values(self, field: str) -> np.ndarray:
         """A field of all items at once."""
+        if field not in self._places:
+            return super().values(field)  # which says so
         with self._lock:
             values: np.ndarray = self._opened()[self._places[field]][()].astype(self._fields[field].dtype)
         return values
