@@ -47,10 +47,11 @@ def call(stage: VerbStage, folder: Path, places: Mapping[str, Path], printed: Pa
     """
     command, _ = _found(stage)
     words = [*stage.verb.split(), *_words(stage, command, folder, places)]
+    quiet = _quiet()  # of the caller: the verb has a context of its own
     with printed.open("w", encoding="utf-8") as file, redirect_stdout(file):
         try:
             with _group().make_context("stem", list(words)) as context:
-                context.meta.update({ARGUMENTS: tuple(words), QUIET: _quiet()})
+                context.meta.update({ARGUMENTS: tuple(words), QUIET: quiet})
                 _group().invoke(context)
         except click.exceptions.Exit as end:
             if end.exit_code:

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from stem_diffusion.latent_store import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
+from stem_diffusion.store_layout import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
 from stemcore import Dataset, FieldSpec, Run, UserError
 
 HINT = "a latent store is written by 'stem embed RUN --out FILE'"
@@ -103,6 +103,8 @@ class Latents(Dataset):
 
     def values(self, field: str) -> np.ndarray:
         """A field of all items at once."""
+        if field not in self._places:
+            return super().values(field)  # which says so
         with self._lock:
             values: np.ndarray = self._opened()[self._places[field]][()].astype(self._fields[field].dtype)
         return values

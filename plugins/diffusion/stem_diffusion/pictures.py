@@ -18,6 +18,8 @@ MOST = 64
 """Items of a grid."""
 ACROSS = 12
 """Items beside what they were told."""
+LEGIBLE = 128
+"""Pixels that are enough of a picture to see what is in it."""
 
 OKABE_ITO = ("000000", "ffffff", "e69f00", "56b4e9", "009e73", "f0e442")
 COLOURS = np.array([[int(code[k : k + 2], 16) for k in (0, 2, 4)] for code in OKABE_ITO], np.uint8)
@@ -83,7 +85,8 @@ def told_rows(conditions: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Rows of pictures, each (n, H, W) or (n, H, W, 3), one below the other, on white; all in the size of the last."""
+    """Rows of pictures, each (n, H, W) or (n, H, W, 3), one below the other, on white; all in the size of the last, and
+    small ones enlarged by a whole number."""
     n, height, width = rows[-1].shape[:3]
     whole = np.full((len(rows) * (height + 2) + 2, n * (width + 2) + 2, 3), 255, np.uint8)
     for r, pictures in enumerate(rows):
@@ -92,7 +95,8 @@ def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
         for k, picture in enumerate(sized):
             top, left = r * (height + 2) + 2, k * (width + 2) + 2
             whole[top : top + height, left : left + width] = picture if picture.ndim == 3 else picture[..., None]
-    return whole
+    larger = max(1, LEGIBLE // height)
+    return whole.repeat(larger, axis=0).repeat(larger, axis=1)
 
 
 def beside(

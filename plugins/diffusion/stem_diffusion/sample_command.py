@@ -56,8 +56,9 @@ def sample(
     model.clip_denoised. A model of latents hands them on to the decoder of its autoencoder.
 
     DIR gets samples.npy (physical units), latents.npy and segmentation.npy where there are such, grid.png, a PNG file
-    for each image, and samples.json. An item depends on the seed and its number alone: the first ones are the same
-    however many are drawn, and at whatever batch size. The folder's name is printed.
+    for each image, and samples.json; where masks or images were given, conditions.png with the items below them, and
+    how far the decoder sees the given classes of pixels. An item depends on the seed and its number alone: the first
+    ones are the same however many are drawn, and at whatever batch size. The folder's name is printed.
     """
     from stem_diffusion.drawing import Drawing
 

@@ -3,14 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from stem_diffusion.controlnet import DiffusionControlnet
 from stem_diffusion.examples import points, recipe_of_base, recipe_of_points, steered
 from stem_diffusion.fusion import Fusion
+from stem_diffusion.samples import Samples
 from stem_diffusion.unet import DiffusionUnet
 
-from stemcore import DataSpec, UserError, load_run
+from stemcore import DataSpec, State, UserError, load_run
 from stemcore import run as train
 
 MODES = get_args(Fusion)
@@ -164,9 +166,50 @@ def test_what_does_not_fit_is_refused(base, tmp_path) -> None:
         DiffusionControlnet(fields.replacing(replace(fields["input"], shape=(2, 8, 8))), base=base)
     with pytest.raises(UserError, match="latents of another store"):
         DiffusionControlnet(fields.replacing(replace(fields["input"], source="f" * 64)), base=base)
+    with pytest.raises(UserError, match="latents of another store"):
+        DiffusionControlnet(fields.replacing(replace(fields["input"], offset=0.5)), base=base)
+    with pytest.raises(UserError, match="to it the classes of 'label' are a, b, here they are b, a; name them alike"):
+        DiffusionControlnet(fields.replacing(replace(fields["label"], classes=("b", "a"))), base=base)
     with pytest.raises(UserError, match="do not name the classes of 'label_map'"):
         DiffusionControlnet(fields.replacing(replace(fields["label_map"], classes=())), base=base)
     points(tmp_path / "points.h5")
     other = train(recipe_of_points(tmp_path / "points.h5"), output=tmp_path / "other")
     with pytest.raises(UserError, match="diffusion_mlp, not diffusion_unet"):
         DiffusionControlnet(fields, base=other)
+
+
+def test_samples_while_training_are_told_what_held_out_items_have(base, tmp_path) -> None:
+    recipe = recipe_of_base(base.recipe.data.train.arguments["path"])
+    recipe["model"] = {"type": "diffusion_controlnet", "base": str(base.directory), "hint_channels": 4, "steps": 2}
+    told = {"n": 8, "conditions_from": "val", "conditions": {"label": [1]}}
+    run = train({**recipe, "callbacks": {"samples": told}}, output=tmp_path / "run")
+    assert [path.name for path in (run.directory / "figures").iterdir()] == ["samples_epoch001.png"]
+    callback = Samples(**told)
+    items = run.items()["val"].read()
+    state = Kept(run.predictor().model, tmp_path, 1, 1)
+    state.given = [{name: torch.from_numpy(v[a : a + 4]) for name, v in items.items()} for a in (0, 4)]
+    callback.on_fit_start(state)
+    assert callback._told["label"].tolist() == [1] * 8
+    np.testing.assert_array_equal(callback._told["label_map"], items["label_map"][[0, 1, 2, 3, 4, 5, 0, 1]])
+    for given, says in (([], "no items of 'val'"), ([{"input": torch.zeros(1)}], "have no conditions")):
+        state.given = given
+        with pytest.raises(UserError, match=says):
+            callback.on_fit_start(state)
+
+
+class Kept(State):
+    """With items that are there."""
+
+    given: list[dict[str, torch.Tensor]]
+
+    def items(self, part: str = "train"):
+        return iter(self.given)
+
+
+def test_what_the_base_was_told_and_the_data_lack_stays_hidden(base, items) -> None:
+    fields = DataSpec({n: f for n, f in base.fields.items() if n != "label"})
+    model = DiffusionControlnet(fields, base=base, control=["label_map"], steps=2).eval()
+    assert model.condition_names == ("label_map",)
+    assert model.sample(6, label_map=items["label_map"]).shape == (6, 2, 6, 6)
+    with pytest.raises(UserError, match="knows no condition 'label'; its conditions are: label_map"):
+        model.sample(6, label=items["label"])

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from stem_diffusion.pictures import as_pixels, grid
+from stem_diffusion.pictures import as_pixels, class_pixels, grid
 from stem_diffusion.sample_files import SampleFiles, sample_folder
 
 from stemcore import FieldSpec
@@ -51,3 +51,35 @@ def test_a_folder_is_whole_or_not_there(tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_are_told_apart_and_none_is_grey() -> None:
+    maps = np.array([[[-1, 0, 1, 2, 5, 6]]])
+    pixels = class_pixels(maps)[0, 0].tolist()
+    assert pixels[:3] == [[128] * 3, [0] * 3, [255] * 3]
+    assert len({tuple(colour) for colour in pixels}) == 5
+    assert pixels[5] == pixels[3], "after the last colour the third begins again"
+
+
+def test_items_stand_below_what_they_were_told_in_one_size(tmp_path) -> None:
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 3, 4, 6)).astype(np.float32)
+    maps = np.array([[[[0, 1, 1], [1, 0, 0]]], [[[1, 1, 1], [0, 0, 0]]]])
+    with sample_folder(tmp_path / "out") as folder:
+        files = SampleFiles(folder, BYTES, 3)
+        files.add(0, {"samples": images, "segmentation": np.ones((3, 4, 6), np.uint8)})
+        files.told({"label_map": maps, "label": np.zeros(2, np.int64)})
+        files.finish({})
+    with Image.open(tmp_path / "out" / "conditions.png") as image:
+        pixels = np.asarray(image)
+    assert pixels.shape == (32 * (3 * 6 + 2), 32 * (3 * 8 + 2), 3)
+    pixels = pixels[::32, ::32]
+    told, drawn, seen = (pixels[row * 6 + 2 : row * 6 + 6, 18:24] for row in range(3))
+    np.testing.assert_array_equal(told[..., 0], 255 * maps[0, 0].repeat(2, 0).repeat(2, 1))  # the third has the first's
+    np.testing.assert_array_equal(drawn, as_pixels(images, -1, 1)[2])
+    assert (seen == 255).all()
+    with sample_folder(tmp_path / "told a class alone") as folder:
+        files = SampleFiles(folder, BYTES, 3)
+        files.add(0, {"samples": images})
+        files.told({"label": np.zeros(2, np.int64)})
+        files.finish({})
+        assert not (folder / "conditions.png").exists()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemcore import UserError, reporter
+from stemcore import Model, UserError, reporter
 
 if TYPE_CHECKING:
     from stemcore import FieldSpec, FrozenRun, Run
@@ -166,10 +166,17 @@ class View:
 
     def pictures(self, values: np.ndarray) -> np.ndarray:
         """Items as they are compared (n, ...), as pictures where there are any for them."""
-        if self._decoder is None or not self.native or len(values) == 0:
+        model = self.loaded.model
+        if self.space == PIXEL or len(values) == 0:
             return values
+        if self._decoder is None and type(model).decode is Model.decode:
+            return values
+        latents = torch.from_numpy(values).to(self.device)
         with torch.no_grad():
-            return self.decoded(torch.from_numpy(values).to(self.device)).float().cpu().numpy()
+            if self._decoder is not None:
+                return self.decoded(latents).float().cpu().numpy()
+            outputs = model.eval().decode(latents)
+            return self._physical(outputs["prediction"]).cpu().numpy() if "prediction" in outputs else values
 
 
 def decoded(decoder: FrozenRun, field: FieldSpec, physical: Tensor) -> Tensor:
@@ -194,7 +201,7 @@ def read_array(path: Path) -> np.ndarray:
         hint = "give a folder that 'stem sample' has left, or a .npy file"
         raise UserError("there are no samples", where=str(path), hint=hint)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError("it cannot be read as .npy", where=str(path)) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
