@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stemcore import FieldSpec, FrozenRun, Run
 
 LATENT, PIXEL = "latent", "pixel"
-SAMPLES, LATENTS = "samples.npy", "latents.npy"
+SAMPLES, LATENTS, ABOUT = "samples.npy", "latents.npy", "samples.json"
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,18 @@ class View:
         """Samples (n, ...) float32 as they are compared.
 
         Args:
-            place: a folder of ``stem sample``, or a .npy file of items as the model draws them, in physical units.
+            place: a folder of ``stem sample``, or its ``latents.npy``; or another .npy file of items as the model draws
+                them, in physical units.
 
         Raises:
             UserError: if there are none, or they are not like the run's items.
         """
         of_latents = self._decoder is not None and self.native
+        stored = of_latents and (place.is_dir() or (place.name == LATENTS and (place.parent / ABOUT).is_file()))
         values = read_array(place / (LATENTS if of_latents else SAMPLES) if place.is_dir() else place)
         encodes = not self.native and self._decoder is None
         self._refuse_shape(values, self._item_shape() if encodes else self.shape, place)
-        if of_latents and place.is_dir():
+        if stored:
             values = values * np.float32(self._field.scale) + np.float32(self._field.offset)
         if len(values) == 0 or not np.isfinite(values).all():
             what = "they are none" if len(values) == 0 else "some are not finite"

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from stem_memorization.views import read_array
+from stem_memorization.views import View, read_array
 
-from stemcore import UserError
+from stemcore import FieldSpec, UserError
+
+
+def test_latents_of_a_folder_are_scaled_by_whichever_name_they_are_given(tmp_path) -> None:
+    view = View.__new__(View)  # of a run on latents (2,), whose decoder is not asked
+    field = FieldSpec("input", (2,), scale=0.25)
+    view._decoder, view._field, view.native = object(), field, True
+    view.loaded = SimpleNamespace(parts=SimpleNamespace(spec={"input": field}))
+    np.save(tmp_path / "latents.npy", np.array([[4, 8]], np.float32))
+    np.save(tmp_path / "mine.npy", np.array([[1, 2]], np.float32))
+    (tmp_path / "samples.json").write_text("{}")
+    for place in (tmp_path, tmp_path / "latents.npy", tmp_path / "mine.npy"):
+        np.testing.assert_array_equal(view.samples(place), [[1, 2]])
 
 
 def test_samples_can_be_handed_to_torch_and_their_file_stays_as_it_is(tmp_path) -> None:
