@@ -177,9 +177,14 @@ def _base(run: Run, spec: DataSpec) -> tuple[FrozenRun, DiffusionUnet]:
         message = f"model.base: it was trained on items {its.shape}, here they are {mine.shape}"
         raise UserError(message, hint="train both on the same data")
     if mine.source != its.source or not _alike(mine.scale, its.scale) or not _alike(mine.offset, its.offset):
-        latents = its.source is not None
-        message = "latents of another store" if latents else "items of another scale"
-        raise UserError(f"model.base: it was trained on {message}", hint="train both on the same data")
+        if mine.source != its.source:
+            message = "model.base: it was trained on latents of another encoder"
+            raise UserError(message, hint="train both on the same data")
+        if its.source is None or not _alike(mine.offset, its.offset):
+            message = "model.base: it was trained on items of another scale"
+            raise UserError(message, hint="train both on the same data")
+        message = f"model.base: it was trained on latents times {its.scale!r}, here they are times {mine.scale!r}"
+        raise UserError(message, hint=f"set data.train.scale_factor={its.scale!r}")
     for name in model.condition_names:
         if name in spec:
             _refuse_other_condition(spec[name], frozen.spec[name])

@@ -164,9 +164,11 @@ def test_what_does_not_fit_is_refused(base, tmp_path) -> None:
         DiffusionControlnet(without, base=base, control=["vector"])
     with pytest.raises(UserError, match=r"trained on items \(2, 6, 6\), here they are \(2, 8, 8\)"):
         DiffusionControlnet(fields.replacing(replace(fields["input"], shape=(2, 8, 8))), base=base)
-    with pytest.raises(UserError, match="latents of another store"):
+    with pytest.raises(UserError, match="latents of another encoder"):
         DiffusionControlnet(fields.replacing(replace(fields["input"], source="f" * 64)), base=base)
-    with pytest.raises(UserError, match="latents of another store"):
+    with pytest.raises(UserError, match=r"here they are times 2\.0; set data\.train\.scale_factor=\d"):
+        DiffusionControlnet(fields.replacing(replace(fields["input"], scale=2.0)), base=base)
+    with pytest.raises(UserError, match="items of another scale"):
         DiffusionControlnet(fields.replacing(replace(fields["input"], offset=0.5)), base=base)
     with pytest.raises(UserError, match="to it the classes of 'label' are a, b, here they are b, a; name them alike"):
         DiffusionControlnet(fields.replacing(replace(fields["label"], classes=("b", "a"))), base=base)
