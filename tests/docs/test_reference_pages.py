@@ -191,7 +191,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_shipped_recipes_and_targets_are_described() -> None:
     guides = ("use-paired-tables", "train-on-cubes", "train-on-images", "sample-from-diffusion")
-    pages = ("tutorial/first-run.md", *(f"how-to/{guide}.md" for guide in guides))
+    pages = ("tutorial/first-run.md", "tutorial/images-to-control.md", *(f"how-to/{guide}.md" for guide in guides))
     text = "".join(map(read, pages))
     assert all(f"`{e.name}`" in text for e in catalogue().of_kind("recipe") if e.distribution == "stemcore")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
