@@ -8,10 +8,10 @@
 ``images/{id}.png``), or takes a run of it, and compares as many samples, training images and draws of simple models
 with the images whose split is ``test``: a normal distribution with the mean and the full covariance of the training
 images, and their mean with noise of each pixel's own deviation. Distances are the Frechet distance (that of FID) and
-the squared kernel distance (that of KID, times 1000) in two fixed spaces, each feature in units of its deviation over
-the training images: means over the image of the features of a convolutional network with random weights, and the
-latents of an autoencoder that is trained for a minute on the training images. Neither has seen a sample. Training
-images stand for what cannot be surpassed.
+the squared kernel distance (that of KID, times 1000) in two fixed spaces: means over the image of the features of a
+convolutional network with random weights, and the latents of an autoencoder that is trained for a minute on the
+training images; each feature in units of its deviation over these. Neither has seen a sample. Training images stand for
+what cannot be surpassed.
 
 ``points`` fits a mixture of three normal distributions with ``diffusion_mlp``; distances are energy distances to points
 that were held out.

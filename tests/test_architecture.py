@@ -38,7 +38,6 @@ ORDINARY = {
     "log": "the logger of a module, and a method of loggers",
     "loss": "a kind of component, and the name of the total loss",
     "reconstruction": "what stem reconstruct writes, in its help",
-    "resize": "a method of arrays",
     "runs": "a layer of the core, and the folder of run directories",
     "sample": "a verb of models, and a source of figures",
     "sqrt": "a method of tensors, of which the PCA baseline takes the roots",

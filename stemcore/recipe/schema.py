@@ -54,7 +54,8 @@ def json_schema() -> Json:
     header["extends"] = {**about_of("extends", ABOUT["extends"]), **_extends()}
     first = {key: header[key] for key in ("stem", "name", "seed", "requires", "extends")}
     stages = {**about_of(STAGES, ABOUT[STAGES]), "type": "object", "additionalProperties": _stage(first, defs)}
-    needed = {"if": {"required": [STAGES]}, "else": {"required": ["model"]}}
+    no_sections = {"properties": dict.fromkeys(SECTIONS, False)}
+    needed = {"if": {"required": [STAGES]}, "then": no_sections, "else": {"required": ["model"]}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "stemcore recipe",

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from stemcore.assemble import check
+from stemcore.assemble import check, inner_runs
+from stemcore.assemble.inner import verify_inner
+from stemcore.assemble.sources import placed
 from stemcore.errors import Problem, UserError
-from stemcore.recipe.stages import LadderRecipe, RecipeStage, Stage
+from stemcore.recipe import Component
+from stemcore.recipe.stages import MARK, NOWHERE, LadderRecipe, RecipeStage, Stage, named, texts
 from stemcore.runs.ladder_plan import DONE, contents
 from stemcore.runs.ladder_verbs import check_verb
 
@@ -70,9 +73,30 @@ def _facts(stage: Stage, ladder: LadderRecipe, directory: Path, lacking: list[st
             raise UserError(*found)
         return [stage.about]
     if lacking:
+        with of_stage(stage.name):
+            _check_apart(stage)
         return [f"{stage.about}: its parts are checked against one another when there is {', '.join(lacking)}"]
     with of_stage(stage.name):
         return check(stage.on(ladder.places(directory)))
+
+
+def _check_apart(stage: RecipeStage) -> None:
+    """Raises ``UserError`` for runs and data sets that are wrong whatever earlier stages will leave."""
+    given = inner_runs(stage.recipe)
+    awaited = [place for place, run in given.items() if str(run.given).startswith(NOWHERE + MARK)]
+    problems = [problem for place, problem in verify_inner(stage.recipe).items() if place not in awaited]
+    data, written = stage.recipe.data, stage.tree.get("data")
+    for part, component in (("train", data.train), ("val", data.val), ("test", data.test)):
+        node = written.get(part) if written is not None else None
+        reads = node is not None and any(named(text.value) is not None for text in texts(node))
+        if reads or not isinstance(component, Component) or any(p.startswith(f"data.{part}.") for p in given):
+            continue
+        try:
+            component.build().close()
+        except UserError as error:
+            problems += [placed(problem, component.where) for problem in error.problems]
+    if problems:
+        raise UserError(*problems)
 
 
 @contextmanager

@@ -119,7 +119,12 @@ def test_components(answer: Answer) -> None:
     assert set(kinds) == {f"{kind}/" for kind in KINDS if catalogue().of_kind(kind)}
     assert {kind for kind, _ in kinds.values()} == {"nospace"}
     assert set(answer("stem plugins show loss/")) == {f"loss/{name}" for name in catalogue().names("loss")}
-    assert set(answer("stem plugins check stemcore loss/l")) == {"loss/l1", "loss/l2", "loss/lp"}
+    assert set(answer("stem plugins check stemcore loss/l")) == {
+        "loss/l1",
+        "loss/l2",
+        "loss/latent_standardisation",
+        "loss/lp",
+    }
     assert "stemcore" in answer("stem plugins check ")
 
 
@@ -200,7 +205,7 @@ def installed(kind: str) -> list[str]:
         ("data.transforms.input.1.mean=", {"scalar", "pattern"}),
         ("data.train.type=", {*installed("dataset")}),
         ("backend=", {"auto", "cpu", "cuda", "mps"}),
-        ("losses.mine.type=l", {"l1", "l2", "lp"}),
+        ("losses.mine.type=l", {"l1", "l2", "latent_standardisation", "lp"}),
         ("losses.lp=n", {"null"}),
         ("data.val=", {*installed("dataset"), "null", "0.2"}),
         ("optimizer.lr=", {"0.001", "0.004"}),

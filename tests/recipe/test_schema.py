@@ -193,6 +193,34 @@ def test_what_it_refuses(errors: Errors, text: str, place: str, said: str) -> No
     assert said in found[0][1]
 
 
+LADDER = """
+stem: 1
+name: a
+stages:
+  first: {extends: other, model: {latent_dim: 3}, seed: 4}
+  codes: {verb: encode, arguments: ["stage:first", 3], options: {out: x.h5, tag: [a, b], fine: true}}
+  second:
+    data: {train: {type: toy_scan, path: "stage:codes"}}
+    model: {type: toy_net, latent_dim: 3}
+"""
+
+
+def test_it_knows_stages(errors: Errors) -> None:
+    assert errors(plain(LADDER)) == []
+    assert errors(plain(f"{LADDER}  third: null\n")) == []
+    for right, wrong, place, said in (
+        ("latent_dim: 3}, seed", "latent_dims: 3}, seed", "stages.first.model", "'latent_dims'"),
+        ("verb: encode", "verb: 3", "stages.codes.verb", "3 is not of type 'string'"),
+        ("arguments:", "argumnts:", "stages.codes", "'argumnts' was unexpected"),
+        ("fine: true", "fine: {}", "stages.codes.options.fine", "{}"),
+        ("seed: 4", "verb: x", "stages.first", "'extends', 'model' were unexpected"),
+        ("name: a", "name: a\nmodel: toy_net", "", "False schema does not allow 'toy_net'"),
+    ):
+        found = errors(plain(LADDER.replace(right, wrong, 1)))
+        assert [where for where, _ in found] == [place]
+        assert said in found[0][1]
+
+
 def test_it_describes_components_and_leaves_broken_ones_out(toy: Path) -> None:
     schema = json_schema()
     defs = schema["$defs"]

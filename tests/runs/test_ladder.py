@@ -405,6 +405,12 @@ def test_validate_checks_every_stage_before_any_has_run(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "there is no verb 'reconstrut'; did you mean 'reconstruct'?" in lines[1]
+    # What a stage reads beside earlier stages is looked at now, not hours later.
+    nowhere = tmp_path / "nowhere"
+    assert execute(["validate", str(path), f"refined.data.train.path={nowhere}.h5"]) == 2
+    assert "nowhere.h5: stages.refined: " in capsys.readouterr().err
+    assert execute(["validate", str(path), f"refined.model.base={nowhere}"]) == 2
+    assert "stages.refined: model.base: " in capsys.readouterr().err
     assert execute(["validate", str(path), "--resolved"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["stages"]["refined"]["data"]["train"]["path"] == "stage:clean"
 

@@ -16,9 +16,10 @@ from typing import Any
 from stem_cluster import schedulers
 from stem_cluster.array import overrides_of, read_array
 from stem_cluster.recipes import CHECKED_WITH, Trained, as_the_recipe_says, check, devices_of, everywhere, load
-from stem_cluster.record import Record
+from stem_cluster.record import FILE, Record, read
 from stem_cluster.resources import Resources
 from stem_cluster.script import CANCELLED, HISTORY, JOB, RECIPE, RESUBMITTED, SCRIPT, Plan
+from stem_cluster.states import statuses
 from stemcore import StemDeprecationWarning, UserError, write_atomically
 
 ARRAY_SCRIPT = "array.sh"
@@ -120,6 +121,8 @@ def prepare(request: Request) -> Submission:
     Raises:
         UserError: with what is wrong with the recipe, the resources or the directories.
     """
+    if request.parallel is not None and request.array is None:
+        raise UserError("there is one job", where="--parallel", hint="leave it out, or give --array")
     scheduler = request.scheduler or schedulers.here()
     if request.resume is not None:
         recipe, runs = _to_go_on(request)
@@ -184,12 +187,24 @@ def _to_go_on(request: Request) -> tuple[Trained, list[One]]:
     if request.overrides:
         hint = "leave them out; those of --gpus, --tasks and --nodes are the recipe's"
         raise UserError("a run goes on as it was", where=" ".join(request.overrides), hint=hint)
+    _refuse_at_work(directory)
     kept, own = directory / JOB / RECIPE, directory / RECIPE
     path = own if own.is_file() else kept
     if not path.is_file():
         raise UserError("it holds no run", where=str(directory), hint="give the directory of a run that was begun")
     recipe = load(path, ())
     return recipe, [One(directory, None if kept.is_file() else recipe, {})]
+
+
+def _refuse_at_work(directory: Path) -> None:
+    """Raises ``UserError`` if the run's job has not ended: two would write into one directory."""
+    path = directory / JOB / FILE
+    if not path.is_file():
+        return
+    status = statuses([read(path)])[0]
+    if status.live:
+        said = f"its job {status.record.current} is still {status.state}"
+        raise UserError(said, where=str(directory), hint=f"wait for it, or cancel it: stem jobs {directory} --cancel")
 
 
 def _default_output(recipe: Trained) -> Path:

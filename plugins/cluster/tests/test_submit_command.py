@@ -91,6 +91,17 @@ def test_the_stages_of_a_ladder_are_one_job(bsub, capsys):
     assert "stages.first: model: unknown key 'latent_dims'" in capsys.readouterr().err
 
 
+def test_a_run_whose_job_has_not_ended_gets_no_second_one(bsub, command, capsys):
+    assert execute([*SUBMIT, "--output", "runs/a"]) == 0
+    job = Path("runs/a/job")
+    (job / "history.txt").write_text("then start 7 host 1\n")
+    command("bjobs", """echo '{"RECORDS": [{"JOBID": "7", "JOBINDEX": "0", "STAT": "RUN"}]}'""")
+    capsys.readouterr()
+    assert execute([*SUBMIT, "--resume", "runs/a"]) == 2
+    assert "runs/a: its job 7 is still running; wait for it, or cancel it: stem jobs" in capsys.readouterr().err
+    assert (job / "history.txt").is_file()
+
+
 def test_a_dry_run_writes_nothing(capsys):
     before = sorted(Path().iterdir())
     assert execute([*SUBMIT, "--dry-run"]) == 0
@@ -126,6 +137,7 @@ def test_what_is_asked_wrongly_is_said_before_anything_is_written(bsub, capsys):
         ("--memory", "8"): "error: --memory: '8' is no amount of memory",
         ("--time", "1m"): "error: --time: a job of 60 s has no time to work",
         ("--gpus", "2", "--tasks", "2"): "error: --tasks: there is one process for each GPU",
+        ("--parallel", "2"): "error: --parallel: there is one job",
         ("--output", "small.yaml"): "the output exists and is not an empty directory",
         ("--resume", "nowhere"): "it holds no run",
         ("--resume", "runs", "--output", "b"): "cannot be combined with --output",

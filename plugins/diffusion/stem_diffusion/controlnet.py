@@ -16,7 +16,7 @@ from stem_diffusion.fusion import Fusion, Join
 from stem_diffusion.hints import IMAGES, Control, Hints
 from stem_diffusion.steps_down import SamplerName
 from stem_diffusion.unet import DiffusionUnet, Encoder, Unet
-from stemcore import DataSpec, FrozenRun, Run, UserError
+from stemcore import DataSpec, FieldSpec, FrozenRun, Run, UserError
 
 Count = Annotated[int, Field(ge=1)]
 SAMPLING = ("sampler", "steps", "guidance", "eta", "clip_denoised")
@@ -79,9 +79,10 @@ class DiffusionControlnet(Diffusion):
         self.base, self.autoencoder = frozen, model.autoencoder
         names = control or [name for name in IMAGES if name in spec]
         if not names:
-            message = f"the data have nothing that could steer: they have {', '.join(spec)}"
-            raise UserError(message, where="model.control", hint="give them label_map, condition or vector")
-        self.condition_names = tuple(dict.fromkeys([*self.condition_names, *names]))
+            message = f"model.control: the data have nothing that could steer: they have {', '.join(spec)}"
+            raise UserError(message, hint="give them label_map, condition or vector")
+        its = (name for name in self.condition_names if name in spec)  # what the data lack stays hidden
+        self.condition_names = tuple(dict.fromkeys([*its, *names]))
         self.control_names, self.control_scale = tuple(names), control_scale
         self.branch = ControlBranch(model.unet, spec, self.control_names, fusion, hint_channels)
 
@@ -169,13 +170,36 @@ def _base(run: Run, spec: DataSpec) -> tuple[FrozenRun, DiffusionUnet]:
     frozen = run.frozen()
     model = frozen.model
     if not isinstance(model, DiffusionUnet):
-        message = f"the model of {run.directory} is {run.recipe.model.type}, not diffusion_unet"
-        raise UserError(message, where="model.base", hint="name a run of diffusion_unet")
+        message = f"model.base: the model of {run.directory} is {run.recipe.model.type}, not diffusion_unet"
+        raise UserError(message, hint="name a run of diffusion_unet")
     mine, its = spec["input"], frozen.spec["input"]
     if mine.shape != its.shape:
-        message = f"it was trained on items {its.shape}, here they are {mine.shape}"
-        raise UserError(message, where="model.base", hint="train both on the same data")
-    if mine.source != its.source or not math.isclose(mine.scale, its.scale, rel_tol=1e-6):
-        message = "it was trained on latents of another store"
-        raise UserError(message, where="model.base", hint="train both on the same store")
+        message = f"model.base: it was trained on items {its.shape}, here they are {mine.shape}"
+        raise UserError(message, hint="train both on the same data")
+    if mine.source != its.source or not _alike(mine.scale, its.scale) or not _alike(mine.offset, its.offset):
+        if mine.source != its.source:
+            message = "model.base: it was trained on latents of another encoder"
+            raise UserError(message, hint="train both on the same data")
+        if its.source is None or not _alike(mine.offset, its.offset):
+            message = "model.base: it was trained on items of another scale"
+            raise UserError(message, hint="train both on the same data")
+        message = f"model.base: it was trained on latents times {its.scale!r}, here they are times {mine.scale!r}"
+        raise UserError(message, hint=f"set data.train.scale_factor={its.scale!r}")
+    for name in model.condition_names:
+        if name in spec:
+            _refuse_other_condition(spec[name], frozen.spec[name])
     return frozen, model
+
+
+def _alike(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def _refuse_other_condition(mine: FieldSpec, its: FieldSpec) -> None:
+    """Raises ``UserError`` where numbers of classes, or of a vector, mean something else to the base."""
+    if mine.classes != its.classes:
+        named, here = (", ".join(classes) or "without names" for classes in (its.classes, mine.classes))
+        message = f"model.base: to it the classes of '{mine.name}' are {named}, here they are {here}"
+        raise UserError(message, hint="name them alike, in the same order")
+    if mine.shape != its.shape:
+        raise UserError(f"model.base: it was told a '{mine.name}' {its.shape}, here it is {mine.shape}")

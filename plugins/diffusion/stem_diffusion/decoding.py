@@ -15,8 +15,8 @@ def decoder_of(autoencoder: Run, latents: FieldSpec) -> FrozenRun:
         UserError: if the latents are of another run, or it cannot be loaded.
     """
     if latents.source is not None and latents.source != autoencoder.sha256:
-        message = f"the latents were made by another run than {autoencoder.directory}"
-        raise UserError(message, where="model.autoencoder", hint="name that run, or embed the images again by this one")
+        message = f"model.autoencoder: the latents were made by another run than {autoencoder.directory}"
+        raise UserError(message, hint="name that run, or embed the images again by this one")
     return autoencoder.frozen()
 
 

@@ -147,8 +147,7 @@ class Diffusion(Model):
         def noise() -> Tensor:
             return torch.randn(shape, device=place)
 
-        *_, samples = self.sampling(noise(), conditions, noise)
-        return samples
+        return last_of(self.sampling(noise(), conditions, noise))
 
     def sampled_steps(self) -> list[int]:
         """The steps that sampling visits, from the noisiest down."""
@@ -200,3 +199,10 @@ class Diffusion(Model):
                 raise UserError(f"condition '{name}' is of {len(value)} items, {n} are to be drawn")
             if name == "label" and n and int(value.max()) >= (classes := classes_of(self.spec, self._classes)):
                 raise UserError(f"the model knows the classes 0 to {classes - 1}, not {int(value.max())}")
+
+
+def last_of(steps: Iterator[Tensor]) -> Tensor:
+    """The samples: the last items of :meth:`Diffusion.sampling`. Those before them are not kept."""
+    for items in steps:
+        samples = items
+    return samples

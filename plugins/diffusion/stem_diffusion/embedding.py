@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stem_diffusion.latent_store import COMPANIONS, Contents, StoreWriter
+from stem_diffusion.latent_store import StoreWriter
+from stem_diffusion.store_layout import COMPANIONS, Contents
 from stemcore import Dataset, FieldSpec, UserError, reporter
 
 if TYPE_CHECKING:

@@ -29,20 +29,12 @@ def classes_and_vectors(spec: DataSpec, items: int) -> dict[str, np.ndarray]:
     return {"label": np.arange(items) % 4 - 1, "vector": vectors}
 
 
-def diffusion_unet(folder: Path) -> list[ModelExample]:
+def diffusion_unet(folder: Path) -> ModelExample:
     """With attention and conditions; sizes that do not halve."""
     small = {"channels": [8, 16], "blocks_per_level": 1, "head_dim": 4, "groups": 4, "timesteps": 50}
+    config = {**small, "conditions": ["label", "vector"], "attention": [2]}
     specs, odd = (told(2, 8, 8), told(3, 12, 10)), told(1, 7, 5)
-    variants: dict[str, dict[str, object]] = {
-        "conditions": {"conditions": ["label", "vector"], "attention": [2]},
-        "x0, one level": {"prediction": "x0", "channels": [8], "min_snr_gamma": 5.0, "schedule": "linear"},
-    }
-    return [
-        ModelExample(
-            label=label, config={**small, **config}, specs=specs, odd=odd, items=3, tensors=classes_and_vectors
-        )
-        for label, config in variants.items()
-    ]
+    return ModelExample(config=config, specs=specs, odd=odd, items=3, tensors=classes_and_vectors)
 
 
 def diffusion_mlp(folder: Path) -> list[ModelExample]:
@@ -81,14 +73,14 @@ def _denoising(estimate: np.ndarray, wanted: np.ndarray, loss_weight: np.ndarray
 
 
 def samples(folder: Path) -> CallbackExample:
-    """Of a model of points, every second epoch."""
+    """Of a model of points, every fifth epoch."""
 
     def model() -> Model:
         from stem_diffusion.mlp import DiffusionMlp
 
         return DiffusionMlp(told(2), hidden=8, layers=1, timesteps=4, conditions=["label"])
 
-    config = {"n": 4, "every_n_epochs": 2, "conditions": {"label": [0, 1]}, "guidance": 2.0}
+    config = {"n": 4, "every_n_epochs": 5, "conditions": {"label": [0, 1]}, "guidance": 2.0}
     return CallbackExample(config=config, model=model)
 
 

@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import h5py
 import numpy as np
+from pydantic import Field
 
-from stem_diffusion.latent_store import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
+from stem_diffusion.store_layout import FIELDS, FORMAT, LATENTS, PROGRESS, SCALE, described
 from stemcore import Dataset, FieldSpec, Run, UserError
 
 HINT = "a latent store is written by 'stem embed RUN --out FILE'"
@@ -29,6 +30,7 @@ class Latents(Dataset):
     Args:
         path: the store.
         autoencoder: the run that is to have made it; whichever has without it.
+        scale_factor: in place of the store's: that of the store on which a model was trained that goes on here.
 
     Raises:
         UserError: if the file is missing, damaged, unfinished or no store, or was made by another run.
@@ -36,8 +38,15 @@ class Latents(Dataset):
 
     thread_safe = True
 
-    def __init__(self, *, path: Path, autoencoder: Run | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path,
+        autoencoder: Run | None = None,
+        scale_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
+    ) -> None:
         self.path = Path(path)
+        self._other_scale = scale_factor
         self._reset()
         with self._lock:
             file = self._opened()
@@ -63,7 +72,7 @@ class Latents(Dataset):
         if file[PROGRESS][0] != self._items:
             raise UserError("it is not finished", where=str(self.path), hint="call 'stem embed' again: it goes on")
         self.sha256, self.run = str(file.attrs["sha256"]), str(file.attrs["run"])
-        self.scale_factor = float(file.attrs[SCALE])
+        self.scale_factor = self._other_scale or float(file.attrs[SCALE])
         spec = FieldSpec("input", latents.shape[1:], latents.dtype.name, scale=self.scale_factor, source=self.sha256)
         self._fields = {"input": spec}
         self._places = {"input": LATENTS}
@@ -103,6 +112,8 @@ class Latents(Dataset):
 
     def values(self, field: str) -> np.ndarray:
         """A field of all items at once."""
+        if field not in self._places:
+            return super().values(field)  # which says so
         with self._lock:
             values: np.ndarray = self._opened()[self._places[field]][()].astype(self._fields[field].dtype)
         return values

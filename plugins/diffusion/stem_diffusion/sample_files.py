@@ -18,7 +18,9 @@ from stemcore import FieldSpec, UserError
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Raises ``UserError`` where there is something already."""
+    """Raises ``UserError`` where there is something already, or for a folder that cannot be made anew."""
+    if not folder.name:
+        raise UserError("it cannot be replaced by a new folder", where=str(folder), hint="name another one by --out")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("there is something already", where=str(folder), hint="name another folder by --out")
 

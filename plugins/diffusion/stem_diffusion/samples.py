@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -10,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stem_diffusion.decoding import decoded, drawn_field
-from stem_diffusion.diffusion import Diffusion
+from stem_diffusion.diffusion import Diffusion, last_of
 from stem_diffusion.given_conditions import repeated
 from stem_diffusion.item_noise import ItemNoise
 from stem_diffusion.pictures import beside, drawing, told_rows
@@ -53,7 +54,10 @@ class Samples(Callback):
         if not isinstance(state.model, Diffusion):
             raise UserError("callback 'samples' is for diffusion models", where="callbacks", hint="leave it out")
         self._told = {**self._of_items(state, state.model.condition_names), **self._given(state)}
-        state.model.refuse_unknown(self._told, self.n)
+        try:
+            state.model.refuse_unknown(self._told, self.n)
+        except UserError as error:
+            raise UserError(*(replace(p, where="callbacks.samples.conditions") for p in error.problems)) from error
 
     def on_epoch_end(self, state: State) -> None:
         """Draws, if it is time."""
@@ -85,7 +89,7 @@ class Samples(Callback):
             for name, value in self.settings.items():
                 setattr(model, name, value)
             with state.autocast():
-                *_, items = model.sampling(noise(), self._told, noise)
+                items = last_of(model.sampling(noise(), self._told, noise))
         finally:
             for name, value in kept.items():
                 setattr(model, name, value)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stem_diffusion.latent_store import Contents, StoreWriter
+from stem_diffusion.latent_store import StoreWriter
+from stem_diffusion.store_layout import Contents
 from stemcore import FieldSpec
 from stemcore import run as train
 from stemcore.testing import CommandExample, DatasetExample

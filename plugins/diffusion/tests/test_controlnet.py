@@ -164,8 +164,14 @@ def test_what_does_not_fit_is_refused(base, tmp_path) -> None:
         DiffusionControlnet(without, base=base, control=["vector"])
     with pytest.raises(UserError, match=r"trained on items \(2, 6, 6\), here they are \(2, 8, 8\)"):
         DiffusionControlnet(fields.replacing(replace(fields["input"], shape=(2, 8, 8))), base=base)
-    with pytest.raises(UserError, match="latents of another store"):
+    with pytest.raises(UserError, match="latents of another encoder"):
         DiffusionControlnet(fields.replacing(replace(fields["input"], source="f" * 64)), base=base)
+    with pytest.raises(UserError, match=r"here they are times 2\.0; set data\.train\.scale_factor=\d"):
+        DiffusionControlnet(fields.replacing(replace(fields["input"], scale=2.0)), base=base)
+    with pytest.raises(UserError, match="items of another scale"):
+        DiffusionControlnet(fields.replacing(replace(fields["input"], offset=0.5)), base=base)
+    with pytest.raises(UserError, match="to it the classes of 'label' are a, b, here they are b, a; name them alike"):
+        DiffusionControlnet(fields.replacing(replace(fields["label"], classes=("b", "a"))), base=base)
     with pytest.raises(UserError, match="do not name the classes of 'label_map'"):
         DiffusionControlnet(fields.replacing(replace(fields["label_map"], classes=())), base=base)
     points(tmp_path / "points.h5")
@@ -200,3 +206,12 @@ class Kept(State):
 
     def items(self, part: str = "train"):
         return iter(self.given)
+
+
+def test_what_the_base_was_told_and_the_data_lack_stays_hidden(base, items) -> None:
+    fields = DataSpec({n: f for n, f in base.fields.items() if n != "label"})
+    model = DiffusionControlnet(fields, base=base, control=["label_map"], steps=2).eval()
+    assert model.condition_names == ("label_map",)
+    assert model.sample(6, label_map=items["label_map"]).shape == (6, 2, 6, 6)
+    with pytest.raises(UserError, match="knows no condition 'label'; its conditions are: label_map"):
+        model.sample(6, label=items["label"])

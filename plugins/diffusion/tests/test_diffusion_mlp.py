@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +105,20 @@ def test_what_it_cannot_do_is_said() -> None:
         DiffusionMlp(vectors).encode(input=torch.zeros(1, 2))
     with pytest.raises(UserError, match="the model knows no condition 'label'"):
         DiffusionMlp(vectors).sample(2, label=torch.zeros(2, dtype=torch.long))
+
+
+def test_items_on_the_way_to_samples_are_not_kept() -> None:
+    seen: list[weakref.ref] = []
+    most = 0
+
+    class Watched(DiffusionMlp):
+        def sampling(self, *args):
+            nonlocal most
+            for items in super().sampling(*args):
+                seen.append(weakref.ref(items))
+                most = max(most, sum(there() is not None for there in seen))
+                yield items
+
+    Watched(FIELDS, hidden=8, layers=1, timesteps=20).eval().sample(3)
+    assert len(seen) > 15
+    assert most <= 3

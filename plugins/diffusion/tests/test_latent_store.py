@@ -9,7 +9,9 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from stem_diffusion.latent_store import Contents, Moments, StoreWriter, described, kept_type, part_of
+from stem_diffusion.latent_store import Contents, StoreWriter, part_of
+from stem_diffusion.moments import Moments
+from stem_diffusion.store_layout import described, kept_type
 
 from stemcore import FieldSpec, UserError
 

@@ -43,6 +43,7 @@ def test_stored_values_are_what_the_decoder_takes_and_physical_ones_have_unit_sp
     trains = data.parts == "train"
     assert spec.scale * values[trains].astype(np.float64).std() == pytest.approx(1, rel=1e-2)
     assert spec.scale * values.astype(np.float64).std() == pytest.approx(1, rel=1e-6)
+    assert Latents(path=path, scale_factor=0.25).fields["input"].scale == 0.25
     assert spec.source == "0" * 64
     assert data.item_names[7] == "item 7"
     assert data.scan_shape == (15, 20)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from stem_diffusion.pictures import as_pixels, class_pixels, grid
 from stem_diffusion.sample_files import SampleFiles, sample_folder
 
-from stemcore import FieldSpec
+from stemcore import FieldSpec, UserError
 
 BYTES = FieldSpec("input", (3, 4, 6), "uint8", scale=2 / 255, offset=-1.0)
 
@@ -51,6 +52,15 @@ def test_a_folder_is_whole_or_not_there(tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_that_one_is_in_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(UserError, match="cannot be replaced by a new folder; name another one by --out"),
+        sample_folder(Path()),
+    ):
+        pass
 
 
 def test_classes_are_told_apart_and_none_is_grey() -> None:

@@ -26,6 +26,8 @@ def of_others(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     listing = listing_of(path)
     found = {**arguments, "path": path}
+    if not listing.table:
+        found["root"] = None  # A folder and a picture say themselves where they are.
     for role in ACCOMPANYING:
         if role in found and not _has(listing, found[role], found.get("root"), files=role in OF_FILES):
             found[role] = None

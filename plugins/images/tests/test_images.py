@@ -304,6 +304,16 @@ def test_elsewhere_leaves_out_what_other_images_lack(pictures: Any, tmp_path: Pa
     assert list(Images.elsewhere(tmp_path / "keys.csv", **template).fields) == ["input"]
 
 
+def test_elsewhere_is_not_below_the_root_of_the_recipe(pictures: Any, tmp_path: Path) -> None:
+    path, images, _ = pictures
+    (tmp_path / "other").mkdir()
+    save(tmp_path / "other" / "0.png", images[2])
+    arguments: dict[str, Any] = {"path": path, "root": tmp_path, "mask": None}
+    for other in (tmp_path / "other", tmp_path / "other" / "0.png"):
+        alone = Images.elsewhere(other, **arguments)
+        assert np.array_equal(alone.read(np.array([0]))["input"][0], images[2])
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -25,9 +25,10 @@ class Memorization(Callback):
     """Draws samples now and then and looks for copies of training items among them, as ``stem memorization`` does.
 
     Logs ``memorization/share``, the share of copies; ``memorization/expected``, that among held-out items (among
-    training items, each without itself, where none are held out); and ``memorization/cosine_share``, the share that is
-    above the threshold of the cosine. The closest pairs are ``figures/memorization_epochNNN.png``. Samples come from
-    the weights that the run is judged by, and are compared in the space that the model is trained in.
+    training items, each without itself, where fewer than three are held out); and ``memorization/cosine_share``, the
+    share that is above the threshold of the cosine. The closest pairs are ``figures/memorization_epochNNN.png``.
+    Samples come from the weights that the run is judged by, without conditions, and are compared in the space that the
+    model is trained in; those that are not finite, as of a model that has hardly learnt anything, are left out.
 
     Args:
         n: samples.
@@ -69,7 +70,7 @@ class Memorization(Callback):
     def _look(self, state: State) -> None:
         training = _Training(state, self.max_items)
         reference = training.first("val", self.n)
-        held_out = len(reference) > 0
+        held_out = len(reference) >= LEAST_ITEMS
         if not held_out:
             reference = training.first("train", self.n)
         if len(reference) < LEAST_ITEMS:
@@ -77,6 +78,9 @@ class Memorization(Callback):
         with state.evaluation() as model, torch.no_grad(), state.autocast():
             drawn = model.sample(self.n)
         samples = state.physical("input", drawn.float()).cpu().numpy()
+        samples = samples[np.isfinite(samples).reshape(len(samples), -1).all(axis=1)]
+        if len(samples) == 0:
+            return
         queries = np.concatenate([samples, reference])
         own = np.concatenate([np.full(len(samples), -1), np.full(len(reference), -1) if held_out else training.numbers])
         found = search(training, queries, own)

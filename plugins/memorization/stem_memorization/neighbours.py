@@ -30,13 +30,18 @@ class Search:
     def __init__(self, queries: Tensor, candidates: int = CANDIDATES) -> None:
         self._candidates = candidates
         self._raw = queries.flatten(1).float()
-        self._centre = self._raw.mean(dim=0)
-        self._centred = self._raw - self._centre
-        self._squares = self._centred.square().sum(dim=1)
         self._norms = self._raw.norm(dim=1)
-        self._along = self._raw @ self._centre
         self._far = _Best(len(self._raw), candidates, self._raw.device)
         self._apart = _Best(len(self._raw), candidates, self._raw.device)
+        self._begun = False
+
+    def _begin(self, centre: Tensor) -> None:
+        """Takes a centre off the queries: one of training items, which a query that is out of all bounds does not move
+        away from the others."""
+        self._centre, self._begun = centre, True
+        self._centred = self._raw - centre
+        self._squares = self._centred.square().sum(dim=1)
+        self._along = self._raw @ centre
 
     @torch.no_grad()
     def add(self, rows: Tensor, items: Tensor) -> None:
@@ -47,6 +52,8 @@ class Search:
             items: (m,) their numbers, each of which comes once.
         """
         rows, items = rows.flatten(1).float().to(self._raw.device), items.to(self._raw.device)
+        if not self._begun and len(rows):
+            self._begin(rows.mean(dim=0))
         size = max(1, BLOCK_BYTES // (4 * max(1, len(self._raw))))
         for here in range(0, len(rows), size):
             self._add(rows[here : here + size], items[here : here + size])
@@ -76,7 +83,8 @@ class _Best:
         self.items = torch.full((queries, count), -1, dtype=torch.long, device=device)
 
     def add(self, values: Tensor, items: Tensor) -> None:
-        count = self.values.shape[1]
+        count, most = self.values.shape[1], torch.finfo(values.dtype).max
+        values = values.nan_to_num(nan=most, posinf=most, neginf=most)  # beyond float32: farther than all others
         nearest, at = values.topk(min(count, values.shape[1]), dim=1, largest=False)
         both = torch.cat([self.values, nearest], dim=1)
         numbers = torch.cat([self.items, items[at]], dim=1)

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemcore import UserError, reporter
+from stemcore import Model, UserError, reporter
 
 if TYPE_CHECKING:
     from stemcore import FieldSpec, FrozenRun, Run
 
 LATENT, PIXEL = "latent", "pixel"
-SAMPLES, LATENTS = "samples.npy", "latents.npy"
+SAMPLES, LATENTS, ABOUT = "samples.npy", "latents.npy", "samples.json"
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,18 @@ class View:
         """Samples (n, ...) float32 as they are compared.
 
         Args:
-            place: a folder of ``stem sample``, or a .npy file of items as the model draws them, in physical units.
+            place: a folder of ``stem sample``, or its ``latents.npy``; or another .npy file of items as the model draws
+                them, in physical units.
 
         Raises:
             UserError: if there are none, or they are not like the run's items.
         """
         of_latents = self._decoder is not None and self.native
+        stored = of_latents and (place.is_dir() or (place.name == LATENTS and (place.parent / ABOUT).is_file()))
         values = read_array(place / (LATENTS if of_latents else SAMPLES) if place.is_dir() else place)
         encodes = not self.native and self._decoder is None
         self._refuse_shape(values, self._item_shape() if encodes else self.shape, place)
-        if of_latents and place.is_dir():
+        if stored:
             values = values * np.float32(self._field.scale) + np.float32(self._field.offset)
         if len(values) == 0 or not np.isfinite(values).all():
             what = "they are none" if len(values) == 0 else "some are not finite"
@@ -166,10 +168,17 @@ class View:
 
     def pictures(self, values: np.ndarray) -> np.ndarray:
         """Items as they are compared (n, ...), as pictures where there are any for them."""
-        if self._decoder is None or not self.native or len(values) == 0:
+        model = self.loaded.model
+        if self.space == PIXEL or len(values) == 0:
             return values
+        if self._decoder is None and type(model).decode is Model.decode:
+            return values
+        latents = torch.from_numpy(values).to(self.device)
         with torch.no_grad():
-            return self.decoded(torch.from_numpy(values).to(self.device)).float().cpu().numpy()
+            if self._decoder is not None:
+                return self.decoded(latents).float().cpu().numpy()
+            outputs = model.eval().decode(latents)
+            return self._physical(outputs["prediction"]).cpu().numpy() if "prediction" in outputs else values
 
 
 def decoded(decoder: FrozenRun, field: FieldSpec, physical: Tensor) -> Tensor:
@@ -194,7 +203,7 @@ def read_array(path: Path) -> np.ndarray:
         hint = "give a folder that 'stem sample' has left, or a .npy file"
         raise UserError("there are no samples", where=str(path), hint=hint)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError("it cannot be read as .npy", where=str(path)) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":

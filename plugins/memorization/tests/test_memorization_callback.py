@@ -67,6 +67,29 @@ def test_the_share_of_copies_is_reported(tmp_path, copies) -> None:
     assert (tmp_path / "figures" / "memorization_epoch002.png").stat().st_size > 1000
 
 
+def test_samples_that_are_not_finite_are_left_out(tmp_path) -> None:
+    drawn = np.concatenate([PICTURES[30:35] + np.float32(1e-3), OTHERS[20:25], np.full((10, 1, EDGE, EDGE), np.nan)])
+    spec = DataSpec({"input": FieldSpec("input", (1, EDGE, EDGE))})
+    for pictures, share in ((drawn.astype(np.float32), 0.5), (drawn[10:].astype(np.float32), None)):
+        state = Watched(Parrot(spec, pictures), tmp_path, max_epochs=3, steps_per_epoch=1, epoch=2)
+        Memorization(n=len(pictures), every_n_epochs=2).on_epoch_end(state)
+        assert state.metrics.get("memorization/share") == share
+
+
+def test_few_held_out_items_are_no_measure(tmp_path) -> None:
+    class Few(Watched):
+        def items(self, part="train"):
+            for batch in super().items(part):
+                yield {name: values[:2] for name, values in batch.items()} if part == "val" else batch
+                if part == "val":
+                    return
+
+    model = Parrot(DataSpec({"input": FieldSpec("input", (1, EDGE, EDGE))}), PICTURES)
+    state = Few(model, tmp_path, max_epochs=3, steps_per_epoch=1, epoch=2)
+    Memorization(n=20, every_n_epochs=2, top=0).on_epoch_end(state)
+    assert state.metrics["memorization/share"] == 1
+
+
 def test_it_looks_when_it_is_due_and_after_the_last_epoch(tmp_path) -> None:
     model = Parrot(DataSpec({"input": FieldSpec("input", (1, EDGE, EDGE))}), PICTURES)
     callback, seen = Memorization(n=8, every_n_epochs=2, max_items=30, top=0), []

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from stem_memorization.views import View
 
 import stemcore
 from stemcore.cli.main import execute
@@ -140,3 +142,13 @@ def test_samples_of_another_size_are_refused_by_name(place, capsys) -> None:
     np.save("small.npy", np.zeros((4, 3, 16, 16), np.float32))
     assert execute(["-q", "memorization", "ae", "--samples", "small.npy"]) == 2
     assert "small.npy: the samples have shape (3, 16, 16), the run's items (3, 32, 32)" in capsys.readouterr().err
+
+
+def test_the_closest_are_drawn_as_pictures_in_latent_space_too(place) -> None:
+    view = View(stemcore.load_run("ae"), "latent")
+    latents = view.samples(place / "test.npy")[:3]
+    pictures = view.pictures(latents)
+    assert pictures.shape == (3, 3, EDGE, EDGE)
+    expected = stemcore.load_run("ae").predictor()
+    given = expected.model.decode(torch.from_numpy(latents).to(expected.device))["prediction"]
+    np.testing.assert_allclose(pictures, expected.physical("prediction", given).detach().cpu().numpy(), atol=1e-5)

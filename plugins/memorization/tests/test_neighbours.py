@@ -75,6 +75,16 @@ def test_an_item_that_does_not_count_is_passed_over(sets) -> None:
     assert (found.cosine_item != np.arange(90)).all()
 
 
+@pytest.mark.parametrize("size", [1e9, 1e25])
+def test_a_query_beyond_all_bounds_does_not_hide_the_others(sets, size) -> None:
+    training, queries = sets
+    found = search(Arrays(training), np.concatenate([queries, np.full((1, 40), size, np.float32)]))
+    alone = search(Arrays(training), queries)
+    np.testing.assert_array_equal(found.item[:-1], alone.item)
+    np.testing.assert_allclose(found.distance[:-1], alone.distance)
+    assert found.distance[-1] == pytest.approx(size * np.sqrt(40), rel=1e-3)
+
+
 def test_few_training_items_leave_candidates_empty() -> None:
     training = np.eye(3, 5, dtype=np.float32)
     found = search(Arrays(training, batch=2), np.ones((2, 5), np.float32))

@@ -233,3 +233,15 @@ def test_no_torch_is_imported(make: Callable[..., Path]) -> None:
 def test_help(stem: Call) -> None:
     assert stem("--help").startswith("Usage: stem runs [OPTIONS] [list|compare|show] [ARGS]...")
     assert "--sort METRIC" in stem("list", "-h")
+
+
+def test_the_stages_of_a_ladder_are_runs_and_the_ladder_is_none(stem: Call, make: Callable[..., Path]) -> None:
+    make("runs/steps/first", 1, summary={"name": "steps-first"}, val_psnr=(20.0, "max"))
+    make("runs/steps/second", 2, summary={"name": "steps-second"}, val_psnr=(21.0, "max"))
+    ladder = Path("runs/steps")
+    (ladder / "recipe.yaml").write_text("# resolved\nstem: 1\nname: steps\nstages:\n  first: {}\n  second: {}\n")
+    (ladder / "summary.json").write_text(json.dumps({"name": "steps", "status": "finished", "stages": {}}))
+    (ladder / "log.txt").write_text("")
+    listed = json.loads(stem("list", "runs", "--json"))
+    assert sorted(Path(found["path"]).name for found in listed["runs"]) == ["first", "second"]
+    assert "it holds no run" in stem("show", "runs/steps", code=2)

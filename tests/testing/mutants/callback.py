@@ -253,7 +253,7 @@ MUTANTS = [
     Mutant("check_whole_run", AskedTooMuch, "on_validation_end after 1 epochs raised TypeError"),
     Mutant("check_missing_values", NoValidation, "without validation, on_epoch_end after 1 epochs raised KeyError"),
     Mutant("check_missing_values", NothingToDo, "on_fit_end after . epochs raised ValueError"),
-    Mutant("check_reports", AddsMore, "it adds 'waiting/seconds', which reports() does not name"),
+    Mutant("check_reports", AddsMore, r"it adds 'waiting/seconds', which reports\(\) does not name"),
     Mutant("check_reports", NoDirection, "it says of 'waiting/epochs' that 'low' is better"),
     Mutant("check_reports", TakesAName, "it reports 'val/loss', which the run logs without it"),
     Mutant("check_leaves_the_run_alone", Counts, "on_epoch_end changed state.epoch from 1 to 2"),
