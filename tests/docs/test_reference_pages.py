@@ -192,7 +192,7 @@ def test_links_lead_somewhere() -> None:
 def test_shipped_recipes_and_targets_are_described() -> None:
     on_images = ("train-on-images", "sample-from-diffusion", "control-generation")
     guides = ("use-paired-tables", "train-on-cubes", *on_images)
-    pages = ("tutorial/first-run.md", *(f"how-to/{guide}.md" for guide in guides))
+    pages = ("tutorial/first-run.md", "tutorial/images-to-control.md", *(f"how-to/{guide}.md" for guide in guides))
     text = "".join(map(read, pages))
     assert all(f"`{e.name}`" in text for e in catalogue().of_kind("recipe") if e.distribution == "stemcore")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
