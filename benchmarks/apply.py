@@ -29,8 +29,8 @@ import torch
 from stemcore import Run, load_recipe, run
 from stemcore.data.source import Source
 from stemcore.progress import reporter
-from stemcore.runs.apply import Loaded
 from stemcore.runs.layout import Layout
+from stemcore.runs.saved import Loaded
 from stemcore.runs.storage import Storage
 
 BATCH = 128

@@ -9,6 +9,8 @@ from typing import Any
 
 import docstring_parser
 
+import stemcore
+
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
@@ -56,9 +58,10 @@ def signature(name: str, thing: Any) -> str:
 
 
 def members(owner: type) -> list[tuple[str, Any]]:
-    """What a class itself adds for its users: methods, properties and class attributes, in the order of the source."""
+    """What a class adds for its users, itself and by bases beside it that are not public: methods, properties and class
+    attributes, in the order of the source."""
     found = []
-    for name, value in vars(owner).items():
+    for name, value in _own(owner).items():
         if name.startswith("_") and name != "__len__":
             continue
         if isinstance(value, (classmethod, staticmethod)):
@@ -66,6 +69,17 @@ def members(owner: type) -> list[tuple[str, Any]]:
         elif isinstance(value, property) or inspect.isfunction(value):
             found.append((name, value))
     return found
+
+
+def _own(owner: type) -> dict[str, Any]:
+    package = _package(owner)
+    public = stemcore.__all__
+    levels = [c for c in owner.__mro__ if c is owner or (_package(c) == package and c.__name__ not in public)]
+    return {name: value for level in reversed(levels) for name, value in vars(level).items()}
+
+
+def _package(thing: type) -> str:
+    return thing.__module__.rpartition(".")[0]
 
 
 def described(owner: type) -> str:
