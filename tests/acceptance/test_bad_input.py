@@ -175,8 +175,8 @@ def test_invalid_values_can_be_clipped_or_masked(
     assert all(np.isfinite(value) for value in final.values()), final
 
 
-OTHERS = {"expected_error", "perplexity"}
-"""Metrics of a truth, and of codes, which these scans do not have."""
+OTHERS = {"accuracy", "dice", "expected_error", "miou", "perplexity"}
+"""Metrics of a truth, of codes and of classes, which these scans do not have."""
 
 
 def test_what_is_masked_has_no_influence(on: Recipe, scan_file: Scan, stem: Callable[..., Any], folder: Path) -> None:
