@@ -96,8 +96,11 @@ class RunReference(ABC):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         path = {"type": "string", "minLength": 1, "format": "run-path"}
-        mapping = handler(Address.__pydantic_core_schema__)
-        return {"anyOf": [path, {key: value for key, value in mapping.items() if key not in ("title", "description")}]}
+        keys = handler(Address.__pydantic_core_schema__)["properties"]
+        # Not as properties: of alternatives that have some, the language server offers those of the first one alone.
+        exactly = {f"^{key}$": about for key, about in keys.items()}
+        mapping = {"patternProperties": exactly, "additionalProperties": False, "required": ["path"]}
+        return {"anyOf": [path, {"type": "object", **mapping}]}
 
     @classmethod
     def _named(cls, value: str | Address) -> RunReference:
