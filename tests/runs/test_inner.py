@@ -292,7 +292,7 @@ def test_editors_are_told_what_it_is() -> None:
     key = keys_of(schema.model, {}, required=True)["base"]
     assert "`run-path | mapping`, required" in key["markdownDescription"]
     assert key["type"] == ["string", "object"]
-    assert set(key["properties"]) == {"path", "sha256"}
+    assert set(key["patternProperties"]) == {"^path$", "^sha256$"}
     assert key["additionalProperties"] is False
 
 
