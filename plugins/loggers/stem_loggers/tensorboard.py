@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ class TensorBoardLogger(Logger):
         """Opens an event file. TensorBoard hides what older files hold after ``step``, which may be 0: a run that was
         stopped before its first checkpoint begins anew."""
         self.finish("restarted")
+        _wait_for_a_later_name(self.directory / FOLDER)
         self._writer = SummaryWriter(str(self.directory / FOLDER), purge_step=step + 1)
         if step == 0:
             text = json.dumps(recipe, indent=2, default=str)
@@ -56,3 +58,14 @@ class TensorBoardLogger(Logger):
         if self._writer is None:
             raise RuntimeError("log() or figure() before start()")
         return self._writer
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """TensorBoard reads event files in the order of their names, which begin with the second of their making: of two
+    that were made in one, the newer might come first, and be hidden by what it is to hide."""
+    seconds = [
+        int(part) for file in folder.glob("events.out.tfevents.*") if (part := file.name.split(".")[3]).isdigit()
+    ]
+    wait = max(seconds, default=0) + 1 - time.time()
+    if 0 < wait <= 1:
+        time.sleep(wait)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from matplotlib.figure import Figure
 from stem_loggers.plugin import stem_defaults, stem_loggers
@@ -68,3 +70,14 @@ def test_logging_before_start_is_an_error(tmp_path):
 
 def test_hooks():
     assert set(stem_defaults()["loggers"]) <= set(stem_loggers())
+
+
+def test_the_file_of_a_resumed_run_comes_after_those_there_are(tmp_path):
+    folder = tmp_path / "tensorboard"
+    folder.mkdir()
+    earlier = folder / f"events.out.tfevents.{int(time.time()):010d}.zz.9.9"
+    earlier.touch()
+    logger = TensorBoardLogger(tmp_path)
+    logger.start({}, [], 8)
+    logger.finish("finished")
+    assert min(folder.iterdir()) == earlier
