@@ -64,6 +64,10 @@ def recipes(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+# Now and then, on a busy machine, one of PyTorch's threads is still there when a process is over and all is written.
+ABORTED = "terminate called without an active exception\n"
+
+
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the runs of two processes."""
@@ -77,7 +81,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, str(SCRIPT), str(folder)], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == done.stderr == ""
+    assert done.stdout == done.stderr.replace(ABORTED, "") == ""
     return folder
 
 
